@@ -1,0 +1,25 @@
+/** Why the server ends a connection: what the peer reads in the close frame (RFC 6455 §5.5.1). */
+export interface Disconnect {
+  /** RFC 6455 §7.4 where one fits, else 4000 + the HTTP status that means the same. */
+  readonly code: number;
+  /** At most 123 bytes of UTF-8, the room that a close frame has for it. */
+  readonly reason: string;
+}
+
+/** Every reason of ours to hang up. ws itself adds 1002, 1007, 1008 and 1009, with no text. */
+export const disconnects = {
+  /** Come back after a random delay: another process takes the connection. */
+  shuttingDown: { code: 1001, reason: 'Server shutting down' },
+  /** Do not come back unchanged: the message was not one of the protocol. */
+  invalidMessage: { code: 4400, reason: 'Invalid message' },
+  /** Do not come back unchanged: the token is genuine, what it says is not usable. */
+  invalidChannels: { code: 4400, reason: 'channels must be an array of strings' },
+  /** Do not come back unchanged: in UTF-8 such names would collide. */
+  malformedChannel: { code: 4400, reason: 'channel must be well-formed Unicode' },
+  /** Come back with a fresh token. */
+  notAuthorized: { code: 4401, reason: 'Not Authorized!' },
+  /** Come back: the network between may have failed. */
+  pingTimeout: { code: 4408, reason: "Socket didn't respond to ping" },
+  /** Do not come back: the token asks for more than the operator allows. */
+  channelTooLong: { code: 4413, reason: 'Channel name too long' },
+} as const satisfies Record<string, Disconnect>;

@@ -1,0 +1,124 @@
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+/** What an endpoint answers. */
+export interface Reply {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+  /** Further header fields. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A refusal with the status and the text that the client reads. Thrown by endpoints, written by the router. */
+export class HttpError extends Error {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}) {
+    super(message);
+    this.status = status;
+    this.headers = headers;
+  }
+
+  toReply(): Reply {
+    return {
+      status: this.status,
+      contentType: 'application/json',
+      body: JSON.stringify({ error: this.message }),
+      headers: this.headers,
+    };
+  }
+}
+
+/** The peer went away before its request was complete: there is nobody to answer. */
+export class ClientGone extends Error {}
+
+/** A client that still sends when it is refused may read the answer for this long before the connection ends. */
+const LINGER_MS = 1_000;
+
+export function json(body: string): Reply {
+  return { status: 200, contentType: 'application/json', body };
+}
+
+/**
+ * Reads the body as UTF-8 text, whatever its Content-Type says.
+ * Rejects with a 413 `HttpError` as soon as it is longer than `maxBytes`, with `ClientGone` when it never ends.
+ */
+export function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+
+    const refuse = () => {
+      request.off('data', onData);
+      reject(new HttpError(413, `Body must be at most ${maxBytes} bytes`, { Connection: 'close' }));
+    };
+    const onData = (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > maxBytes) refuse();
+      else chunks.push(chunk);
+    };
+
+    request.on('error', () => reject(new ClientGone()));
+    request.on('close', () => reject(new ClientGone()));
+    if (Number(request.headers['content-length']) > maxBytes) {
+      refuse();
+      return;
+    }
+    request.on('data', onData);
+    request.on('end', () => {
+      const [only = Buffer.alloc(0)] = chunks;
+      resolve((chunks.length > 1 ? Buffer.concat(chunks, length) : only).toString());
+    });
+  });
+}
+
+/** Writes the whole answer; a HEAD request gets its headers only. */
+export function sendReply(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
+  response.writeHead(reply.status, {
+    'Content-Type': reply.contentType,
+    'Content-Length': Buffer.byteLength(reply.body),
+    ...reply.headers,
+  });
+  const body = request.method === 'HEAD' ? '' : reply.body;
+  if (request.complete || reply.headers?.['Connection'] !== 'close') {
+    response.end(body);
+    return;
+  }
+
+  // Ending now would close the connection on a client that is still sending; the reset that follows
+  // could destroy the answer before it is read. So its bytes are discarded for a while.
+  response.write(body);
+  const end = () => {
+    clearTimeout(timer);
+    response.end();
+  };
+  const timer = setTimeout(end, LINGER_MS);
+  request.once('close', end);
+  request.resume();
+}
+
+/** Writes a whole answer to a socket that no `ServerResponse` serves, and ends the connection. */
+export function endWithReply(socket: Duplex, reply: Reply): void {
+  // Nobody else listens on such a socket; a reset would end the process.
+  socket.on('error', () => socket.destroy());
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+
+  const headers = {
+    ...reply.headers,
+    Connection: [reply.headers?.['Connection'], 'close'].filter(Boolean).join(', '),
+    'Content-Type': reply.contentType,
+    'Content-Length': Buffer.byteLength(reply.body),
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(
+    `HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status]}\r\n${lines.join('')}\r\n${reply.body}`,
+  );
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(timer));
+  socket.resume();
+}

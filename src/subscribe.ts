@@ -1,0 +1,115 @@
+import type { Duplex } from 'node:stream';
+import type { RawData, WebSocket } from 'ws';
+import { type Disconnect, disconnects } from './close-codes.ts';
+import { encodeFrame, type Frame } from './frame.ts';
+import type { Beating, Heartbeat } from './heartbeat.ts';
+import type { Hub, Subscriber } from './hub.ts';
+import { PONG, parseClientMessage, parseSubscription } from './protocol.ts';
+import type { TokenVerifier } from './token.ts';
+
+/** What all connections of a server share. */
+export interface ConnectionContext {
+  readonly hub: Hub;
+  readonly tokens: TokenVerifier;
+  readonly heartbeat: Heartbeat;
+  /** Every connection from its upgrade to its last byte. */
+  readonly connections: Set<Connection>;
+  /** In UTF-16 units. */
+  readonly maxChannelLength: number;
+}
+
+const PONG_FRAME = encodeFrame(PONG);
+
+/** One websocket: upgraded → authenticated, any number of times → closed. */
+export class Connection implements Subscriber, Beating {
+  awaitingPong = false;
+  readonly #ws: WebSocket;
+  readonly #socket: Duplex;
+  readonly #context: ConnectionContext;
+  readonly #slot: number;
+
+  /** `socket` is the raw socket that `ws` was made from. */
+  constructor(ws: WebSocket, socket: Duplex, context: ConnectionContext) {
+    this.#ws = ws;
+    this.#socket = socket;
+    this.#context = context;
+    this.#slot = context.heartbeat.add(this);
+    context.connections.add(this);
+
+    ws.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    ws.on('pong', () => {
+      this.awaitingPong = false;
+    });
+    // A broken frame: ws has already answered with a close frame; from now on it takes nothing more.
+    ws.on('error', () => this.#leave());
+    ws.on('close', () => {
+      this.#leave();
+      context.connections.delete(this);
+    });
+  }
+
+  deliver(frame: Frame): boolean {
+    // Nothing may follow a close frame (RFC 6455 §5.5.1).
+    if (this.#ws.readyState !== this.#ws.OPEN) return false;
+    // ws writes its own control frames whole and at once, so writing beside it never splits a frame.
+    this.#socket.write(frame.bytes);
+    return true;
+  }
+
+  ping(): void {
+    this.#ws.ping();
+  }
+
+  /** Says why in a close frame; ws ends the connection for good when the peer does not answer it in time. */
+  end(disconnect: Disconnect): void {
+    this.#leave();
+    this.#ws.close(disconnect.code, disconnect.reason);
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    // Messages still arrive while the close handshake is under way.
+    if (isBinary || this.#ws.readyState !== this.#ws.OPEN) return;
+
+    const message = parseClientMessage(data.toString());
+    if (!message.ok) {
+      this.end(disconnects.invalidMessage);
+      return;
+    }
+    switch (message.value.event) {
+      case 'authenticate':
+        this.#authenticate(message.value.token);
+        return;
+      case 'ping':
+        this.deliver(PONG_FRAME);
+        return;
+      case 'other':
+        return;
+    }
+  }
+
+  #authenticate(token: string | undefined): void {
+    const { hub, tokens, maxChannelLength } = this.#context;
+    const signed = token === undefined ? undefined : tokens.verify(token);
+    if (!signed?.ok) {
+      this.end(disconnects.notAuthorized);
+      return;
+    }
+    const channels = parseSubscription(signed.value, maxChannelLength);
+    if (!channels.ok) {
+      this.end(CHANNEL_FAULTS[channels.reason]);
+      return;
+    }
+    for (const channel of channels.value) hub.subscribe(this, channel);
+  }
+
+  #leave(): void {
+    this.#context.hub.remove(this);
+    this.#context.heartbeat.remove(this, this.#slot);
+  }
+}
+
+const CHANNEL_FAULTS = {
+  type: disconnects.invalidChannels,
+  length: disconnects.channelTooLong,
+  unicode: disconnects.malformedChannel,
+} as const;
