@@ -1,0 +1,131 @@
+import { once } from 'node:events';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { disconnects } from '../src/close-codes.ts';
+import { type Beating, Heartbeat } from '../src/heartbeat.ts';
+import { clientFrame, handshake } from './support/raw.ts';
+import { startServer } from './support/server.ts';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Our own clock only: ws and the network keep theirs. */
+function fakeClock() {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+}
+
+describe('a connection', () => {
+  it('is pinged 15 s after it connected, authenticated or not, with an empty frame', async () => {
+    fakeClock();
+    const { raw } = await startServer();
+    const connection = await raw();
+    connection.write(handshake());
+    await connection.reply();
+    connection.write(clientFrame('{"event":"ping"}'));
+    await connection.take(18);
+
+    vi.advanceTimersByTime(14_000);
+    connection.write(clientFrame('{"event":"ping"}'));
+    // The answer comes with no ping before it.
+    expect((await connection.take(18)).toString('latin1')).toBe('\x81\x10{"event":"pong"}');
+    vi.advanceTimersByTime(1_000);
+    expect(await connection.take(2)).toEqual(Buffer.from([0x89, 0]));
+  });
+
+  it('lives on as long as it answers', async () => {
+    fakeClock();
+    const { connect, stats } = await startServer();
+    const client = await (await connect()).subscribe('a');
+    for (let beat = 0; beat < 4; beat += 1) {
+      const pinged = once(client.socket, 'ping');
+      vi.advanceTimersByTime(15_000);
+      await pinged;
+      // Sent after the pong, so the server has seen that when it answers.
+      await client.ping();
+    }
+    expect(await stats()).toEqual({ deliveries: 1, connected: 1 });
+  });
+
+  it('is ended when no pong has come by the next beat; nothing of it stays', async () => {
+    fakeClock();
+    const { connect, stats, broadcast } = await startServer();
+    const silent = await (await connect({ autoPong: false })).subscribe('a');
+
+    const pinged = once(silent.socket, 'ping');
+    vi.advanceTimersByTime(15_000);
+    await pinged;
+    vi.advanceTimersByTime(15_000);
+
+    expect(await silent.closed).toEqual({ code: 4408, reason: "Socket didn't respond to ping" });
+    expect(await stats()).toEqual({ deliveries: 1, connected: 0 });
+    expect(await broadcast('a', {})).toBe(0);
+  });
+
+  it('is ended for good when it does not even answer the close frame', async () => {
+    fakeClock();
+    const { raw, stats } = await startServer();
+    const connection = await raw();
+    connection.write(handshake());
+    await connection.reply();
+
+    vi.advanceTimersByTime(30_000);
+
+    const reason = "Socket didn't respond to ping";
+    expect((await connection.ended).toString('latin1')).toBe(
+      `\x89\0\x88${String.fromCharCode(2 + reason.length)}\x11\x38${reason}`,
+    );
+    expect(await stats()).toEqual({ deliveries: 0, connected: 0 });
+  });
+
+  it('is pinged every PING_INTERVAL_SECONDS', async () => {
+    fakeClock();
+    const { connect } = await startServer({ PING_INTERVAL_SECONDS: '0.5' });
+    const client = await connect();
+    const pinged = once(client.socket, 'ping');
+    vi.advanceTimersByTime(500);
+    await pinged;
+  });
+});
+
+describe('Heartbeat', () => {
+  function silent() {
+    const log: string[] = [];
+    const connection: Beating = {
+      awaitingPong: false,
+      ping: () => log.push('ping'),
+      end: ({ reason }) => log.push(reason),
+    };
+    return { log, connection };
+  }
+
+  it('keeps each connection on its own beat, to within a second', () => {
+    fakeClock();
+    const heartbeat = new Heartbeat(15_000);
+    const early = silent();
+    const late = silent();
+    heartbeat.add(early.connection);
+    vi.advanceTimersByTime(7_400);
+    heartbeat.add(late.connection);
+
+    vi.advanceTimersByTime(7_600);
+    expect([early.log, late.log]).toEqual([['ping'], []]);
+    vi.advanceTimersByTime(6_999);
+    expect(late.log).toEqual([]);
+    vi.advanceTimersByTime(401);
+    expect([early.log, late.log]).toEqual([['ping'], ['ping']]);
+    vi.advanceTimersByTime(15_000);
+    expect(late.log).toEqual(['ping', disconnects.pingTimeout.reason]);
+    heartbeat.stop();
+  });
+
+  it('forgets what is removed and ends with stop', () => {
+    fakeClock();
+    const heartbeat = new Heartbeat(15_000);
+    const { log, connection } = silent();
+    heartbeat.remove(connection, heartbeat.add(connection));
+    vi.advanceTimersByTime(60_000);
+    expect(log).toEqual([]);
+    heartbeat.stop();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});

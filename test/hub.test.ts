@@ -1,0 +1,87 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Frame } from '../src/frame.ts';
+import { Hub, type Subscriber } from '../src/hub.ts';
+import type { Channel } from '../src/protocol.ts';
+
+class Recorder implements Subscriber {
+  open = true;
+  readonly frames: Frame[] = [];
+
+  deliver(frame: Frame): boolean {
+    if (this.open) this.frames.push(frame);
+    return this.open;
+  }
+}
+
+const channel = (name: string) => name as Channel;
+
+describe('Hub', () => {
+  it('makes one frame, however many receive it', () => {
+    const hub = new Hub();
+    const [alice, bob] = [new Recorder(), new Recorder()];
+    hub.subscribe(alice, channel('a'));
+    hub.subscribe(bob, channel('a'));
+
+    expect(hub.publish(channel('a'), '{"n":1}')).toBe(2);
+
+    expect(alice.frames[1]?.bytes.toString('latin1')).toBe('\x81\x07{"n":1}');
+    expect(alice.frames[1]).toBe(bob.frames[1]);
+  });
+
+  it('counts only who took the message', () => {
+    const hub = new Hub();
+    const [alice, bob] = [new Recorder(), new Recorder()];
+    hub.subscribe(alice, channel('a'));
+    hub.subscribe(bob, channel('a'));
+    alice.open = false;
+    expect(hub.publish(channel('a'), '{}')).toBe(1);
+    expect(hub.deliveries).toBe(3);
+  });
+
+  it('agrees with a set of pairs over random steps', () => {
+    const subscriber = fc.nat({ max: 4 });
+    const name = fc.constantFrom('a', 'b', '__proto__', 'constructor', '');
+    const steps = fc.array(
+      fc.oneof(
+        fc.record({ kind: fc.constant('subscribe' as const), subscriber, name }),
+        fc.record({ kind: fc.constant('remove' as const), subscriber }),
+        fc.record({ kind: fc.constant('publish' as const), name }),
+      ),
+    );
+
+    fc.assert(
+      fc.property(steps, (all) => {
+        const hub = new Hub();
+        const subscribers = Array.from({ length: 5 }, () => new Recorder());
+        const at = (index: number) => subscribers[index] as Recorder;
+        let pairs: (readonly [number, string])[] = [];
+        let deliveries = 0;
+
+        for (const step of all) {
+          if (step.kind === 'subscribe') {
+            hub.subscribe(at(step.subscriber), channel(step.name));
+            deliveries += 1;
+            if (!pairs.some(([who, what]) => who === step.subscriber && what === step.name)) {
+              pairs.push([step.subscriber, step.name]);
+            }
+          } else if (step.kind === 'remove') {
+            hub.remove(at(step.subscriber));
+            pairs = pairs.filter(([who]) => who !== step.subscriber);
+          } else {
+            const before = subscribers.map(({ frames }) => frames.length);
+            const expected = pairs.filter(([, what]) => what === step.name).map(([who]) => who);
+            expect(hub.publish(channel(step.name), '{}')).toBe(expected.length);
+            deliveries += expected.length;
+            subscribers.forEach(({ frames }, index) => {
+              expect(frames.length - (before[index] ?? 0)).toBe(expected.includes(index) ? 1 : 0);
+            });
+          }
+          expect(hub.subscriptions).toBe(pairs.length);
+          expect(hub.channels).toBe(new Set(pairs.map(([, what]) => what)).size);
+          expect(hub.deliveries).toBe(deliveries);
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,116 @@
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { connectClient } from './support/client.ts';
+import { startProgram, temporaryFolder } from './support/process.ts';
+import { startServer } from './support/server.ts';
+import { SECRET, sign } from './support/tokens.ts';
+
+describe('the program', () => {
+  it('serves, and ends with 0 on SIGTERM, however often it comes', async () => {
+    const program = startProgram(await temporaryFolder(), { JWT_SECRET: SECRET });
+    const port = await program.listening();
+    const client = await connectClient(`ws://127.0.0.1:${port}/subscribe`);
+    await client.subscribe('a');
+
+    program.child.kill('SIGTERM');
+    program.child.kill('SIGTERM');
+
+    expect(await client.closed).toEqual({ code: 1001, reason: 'Server shutting down' });
+    expect(await program.ended).toEqual({ code: 0, signal: null });
+  });
+
+  it('ends with 0 on SIGINT', async () => {
+    const program = startProgram(await temporaryFolder(), { JWT_SECRET: SECRET });
+    await program.listening();
+    program.child.kill('SIGINT');
+    expect(await program.ended).toEqual({ code: 0, signal: null });
+  });
+
+  it('makes a secret when there is none, adds it to .env and uses it from then on', async () => {
+    const folder = await temporaryFolder();
+    const file = join(folder, '.env');
+    await writeFile(file, '# mine\nPING_INTERVAL_SECONDS=20');
+
+    const first = startProgram(folder, { JWT_SECRET: '' });
+    const port = await first.listening();
+
+    const text = await readFile(file, 'utf8');
+    const secret = /^# mine\nPING_INTERVAL_SECONDS=20\nJWT_SECRET=([0-9a-f]{128})\n$/.exec(
+      text,
+    )?.[1];
+    expect(secret).toBeDefined();
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect(first.output).toContain('JWT_SECRET was not set');
+    expect(first.output).not.toContain(secret);
+    const client = await connectClient(`ws://127.0.0.1:${port}/subscribe`);
+    client.authenticate(sign({ channels: ['a'] }, { secret: secret ?? '' }));
+    await client.next();
+
+    const second = startProgram(folder, {});
+    await second.listening();
+    expect(second.output).not.toContain('JWT_SECRET');
+    expect(await readFile(file, 'utf8')).toBe(text);
+  });
+
+  it('creates .env for nobody else to read', async () => {
+    const folder = await temporaryFolder();
+    await startProgram(folder, { NODE_ENV: 'development' }).listening();
+    expect((await stat(join(folder, '.env'))).mode & 0o777).toBe(0o600);
+  });
+
+  it('lets the real environment win over .env, and dotenv prints nothing', async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, '.env'), `JWT_SECRET=${SECRET}\nPORT=not-a-port\n`);
+    const program = startProgram(folder, { PORT: '0' });
+    await program.listening();
+    expect(program.output.split('\n')).toHaveLength(2);
+    expect(program.output).not.toMatch(/dotenv|inject/i);
+  });
+
+  it('refuses to start in production without a secret and says what to do', async () => {
+    const folder = await temporaryFolder();
+    for (const env of [{ NODE_ENV: 'production' }, { NODE_ENV: 'production', JWT_SECRET: '' }]) {
+      const program = startProgram(folder, env);
+      expect(await program.ended).toEqual({ code: 1, signal: null });
+      expect(program.output).toContain('Invalid configuration:\n  - JWT_SECRET is required\n');
+      expect(program.output).toContain('randomBytes(64)');
+      expect(program.output).not.toMatch(/\n +at /);
+    }
+    await expect(stat(join(folder, '.env'))).rejects.toThrow('ENOENT');
+  });
+
+  it('refuses to start when the secret cannot be kept', async () => {
+    const folder = await temporaryFolder();
+    // A folder cannot be appended to, not even by root.
+    await mkdir(join(folder, '.env'));
+    const program = startProgram(folder, {});
+    expect(await program.ended).toEqual({ code: 1, signal: null });
+    expect(program.output).toContain('cannot be written');
+    expect(program.output).toContain('  - JWT_SECRET is required\n');
+  });
+
+  it('lists every problem of its configuration, one line each', async () => {
+    const program = startProgram(await temporaryFolder(), {
+      JWT_SECRET: SECRET,
+      PORT: '-1',
+      MAX_BODY_BYTES: 'x',
+    });
+    expect(await program.ended).toEqual({ code: 1, signal: null });
+    expect(program.output).toBe(
+      'Invalid configuration:\n' +
+        '  - PORT must be an integer from 0 to 65535, got "-1"\n' +
+        '  - MAX_BODY_BYTES must be an integer from 128 to 268435456, got "x"\n',
+    );
+  });
+
+  it('says in one line that its port is taken', async () => {
+    const { port } = await startServer();
+    const program = startProgram(await temporaryFolder(), {
+      JWT_SECRET: SECRET,
+      PORT: String(port),
+    });
+    expect(await program.ended).toEqual({ code: 1, signal: null });
+    expect(program.output).toMatch(/^Cannot listen on port \d+: .*EADDRINUSE.*\n$/);
+  });
+});
