@@ -10,6 +10,7 @@ import { Heartbeat } from './heartbeat.ts';
 import { endWithReply, HttpError, sendReply } from './http.ts';
 import { Hub } from './hub.ts';
 import { infoHandler } from './info.ts';
+import { Outbox } from './outbox.ts';
 import { landingPage } from './pages.ts';
 import { createRouter } from './router.ts';
 import { Connection, type ConnectionContext } from './subscribe.ts';
@@ -57,6 +58,7 @@ export function createServer(config: Config): Server {
     hub,
     tokens,
     heartbeat,
+    outbox: new Outbox(),
     connections,
     maxChannelLength: config.maxChannelLength,
   };

@@ -1,9 +1,10 @@
 import type { Duplex } from 'node:stream';
-import type { RawData, WebSocket } from 'ws';
+import { type RawData, WebSocket } from 'ws';
 import { type Disconnect, disconnects } from './close-codes.ts';
 import { encodeFrame, type Frame } from './frame.ts';
 import type { Beating, Heartbeat } from './heartbeat.ts';
 import type { Hub, Subscriber } from './hub.ts';
+import type { Batch, Outbox, Outlet } from './outbox.ts';
 import { PONG, parseClientMessage, parseSubscription } from './protocol.ts';
 import type { TokenVerifier } from './token.ts';
 
@@ -12,6 +13,7 @@ export interface ConnectionContext {
   readonly hub: Hub;
   readonly tokens: TokenVerifier;
   readonly heartbeat: Heartbeat;
+  readonly outbox: Outbox;
   /** Every connection from its upgrade to its last byte. */
   readonly connections: Set<Connection>;
   /** In UTF-16 units. */
@@ -21,8 +23,9 @@ export interface ConnectionContext {
 const PONG_FRAME = encodeFrame(PONG);
 
 /** One websocket: upgraded → authenticated, any number of times → closed. */
-export class Connection implements Subscriber, Beating {
+export class Connection implements Subscriber, Beating, Outlet {
   awaitingPong = false;
+  batch: Batch | undefined = undefined;
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
   readonly #context: ConnectionContext;
@@ -49,11 +52,17 @@ export class Connection implements Subscriber, Beating {
   }
 
   deliver(frame: Frame): boolean {
-    // Nothing may follow a close frame (RFC 6455 §5.5.1).
-    if (this.#ws.readyState !== this.#ws.OPEN) return false;
-    // ws writes its own control frames whole and at once, so writing beside it never splits a frame.
-    this.#socket.write(frame.bytes);
+    if (!this.#isOpen) return false;
+    this.#context.outbox.append(this, frame);
     return true;
+  }
+
+  write(bytes: Buffer): void {
+    // Nothing may follow a close frame (RFC 6455 §5.5.1). ws answers a peer that closes or breaks the protocol
+    // at once, from its parser; what waits at that moment is dropped.
+    if (!this.#isOpen) return;
+    // ws writes its own control frames whole and at once, so writing beside it never splits a frame.
+    this.#socket.write(bytes);
   }
 
   ping(): void {
@@ -63,12 +72,17 @@ export class Connection implements Subscriber, Beating {
   /** Says why in a close frame; ws ends the connection for good when the peer does not answer it in time. */
   end(disconnect: Disconnect): void {
     this.#leave();
+    this.#context.outbox.flush(this);
     this.#ws.close(disconnect.code, disconnect.reason);
+  }
+
+  get #isOpen(): boolean {
+    return this.#ws.readyState === WebSocket.OPEN;
   }
 
   #receive(data: RawData, isBinary: boolean): void {
     // Messages still arrive while the close handshake is under way.
-    if (isBinary || this.#ws.readyState !== this.#ws.OPEN) return;
+    if (isBinary || !this.#isOpen) return;
 
     const message = parseClientMessage(data.toString());
     if (!message.ok) {

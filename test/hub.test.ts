@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Frame } from '../src/frame.ts';
 import { Hub, type Subscriber } from '../src/hub.ts';
 import type { Channel } from '../src/protocol.ts';
@@ -37,6 +37,31 @@ describe('Hub', () => {
     alice.open = false;
     expect(hub.publish(channel('a'), '{}')).toBe(1);
     expect(hub.deliveries).toBe(3);
+  });
+
+  it('touches only the channels of who leaves, with 100,000 others there', () => {
+    const hub = new Hub();
+    const crowd = new Recorder();
+    for (let n = 0; n < 100_000; n += 1) hub.subscribe(crowd, channel(`user:${n}`));
+    const alice = new Recorder();
+    for (const name of ['a', 'b', 'user:1']) hub.subscribe(alice, channel(name));
+    const lookups = vi.spyOn(Map.prototype, 'get');
+    const deletions = vi.spyOn(Set.prototype, 'delete');
+    const scans = [
+      vi.spyOn(Map.prototype, Symbol.iterator),
+      vi.spyOn(Map.prototype, 'entries'),
+      vi.spyOn(Map.prototype, 'keys'),
+      vi.spyOn(Map.prototype, 'values'),
+      vi.spyOn(Map.prototype, 'forEach'),
+    ];
+
+    hub.remove(alice);
+
+    const counts = [lookups, deletions, ...scans].map((spy) => spy.mock.calls.length);
+    vi.restoreAllMocks();
+    // Once for the subscriber and once for each of its channels; one deletion each; no scan.
+    expect(counts).toEqual([4, 3, 0, 0, 0, 0, 0]);
+    expect([hub.channels, hub.subscriptions]).toEqual([100_000, 100_000]);
   });
 
   it('agrees with a set of pairs over random steps', () => {

@@ -2,7 +2,7 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { connectClient } from './support/client.ts';
-import { startProgram, temporaryFolder } from './support/process.ts';
+import { startProgram, temporaryFolder } from './support/program.ts';
 import { startServer } from './support/server.ts';
 import { SECRET, sign } from './support/tokens.ts';
 

@@ -302,6 +302,49 @@ describe('a message of a client', () => {
   });
 });
 
+describe('the answers', () => {
+  it('come in the order of the questions', async () => {
+    const { connect } = await startServer();
+    const client = await connect();
+    for (let n = 0; n < 20; n += 1) {
+      client.send({ event: 'ping' }).authenticate(sign({ channels: [`a${n}`, `b${n}`] }));
+    }
+    for (let n = 0; n < 20; n += 1) {
+      expect(await client.next()).toEqual({ event: 'pong' });
+      expect(await client.next()).toMatchObject({ data: JSON.stringify({ channel: `a${n}` }) });
+      expect(await client.next()).toMatchObject({ data: JSON.stringify({ channel: `b${n}` }) });
+    }
+  });
+
+  it('that still wait are written before a close frame of ours', async () => {
+    const { connect } = await startServer();
+    const client = await connect();
+    client
+      .send({ event: 'ping' })
+      .authenticate(sign({ channels: ['a'] }))
+      .send('garbage');
+    expect(await client.next()).toEqual({ event: 'pong' });
+    expect(await client.next()).toMatchObject({ event: 'subscribed' });
+    expect(await client.closed).toEqual({ code: 4400, reason: 'Invalid message' });
+  });
+
+  it('never follow a close frame', async () => {
+    const { raw } = await startServer();
+    const connection = await raw();
+    connection.write(handshake());
+    await connection.reply();
+    connection.write(
+      Buffer.concat([
+        clientFrame('{"event":"ping"}'),
+        clientFrame(Buffer.from([3, 232]), { first: 0x88 }),
+        clientFrame('{"event":"ping"}'),
+      ]),
+    );
+    // ws answers the close at once; the pong that waited for the end of the turn is dropped.
+    expect(await connection.ended).toEqual(Buffer.from([0x88, 2, 3, 232]));
+  });
+});
+
 describe('control frames', () => {
   it('a ping frame is answered with its payload, a close frame echoed', async () => {
     const { connect } = await startServer();

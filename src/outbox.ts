@@ -1,0 +1,132 @@
+import type { Frame } from './frame.ts';
+
+/** A connection as the outbox sees it. */
+export interface Outlet {
+  /** What waits to be written to it. Kept here by the outbox, for nobody else to touch. */
+  batch: Batch | undefined;
+  /** Writes the bytes, or drops them when the connection is no longer open. Must not throw. */
+  write(bytes: Buffer): void;
+}
+
+/** Sockets written in one turn of the event loop, so that pings, posts and handshakes get theirs in between. */
+const SLICE_OUTLETS = 500;
+/** Bytes handed to the kernel in one turn, for the same reason: large messages cost by their size. */
+const SLICE_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Collects the frames of one turn of the event loop and writes them with one `write` a socket.
+ *
+ * Nearly all of a delivery's cost is the system call that sends it, and whoever receives the same frames can
+ * share their concatenation. Order is kept for every outlet.
+ */
+export class Outbox {
+  /** The batch of those for whom nothing waits; a new one each round, or it would keep the last frames alive. */
+  #empty = new Batch(undefined, undefined);
+  /** Outlets with a batch, in the order in which they got it. */
+  #waiting: Outlet[] = [];
+  /** The round that is being written, from `#next` on. */
+  #writing: Outlet[] = [];
+  #next = 0;
+  #scheduled = false;
+  readonly #sliceOutlets: number;
+
+  /** `sliceOutlets` is how many outlets are written in one turn of the event loop. */
+  constructor(sliceOutlets = SLICE_OUTLETS) {
+    this.#sliceOutlets = sliceOutlets;
+  }
+
+  /** Adds a frame to what waits for the outlet; it is written before the event loop turns again, or soon after. */
+  append(outlet: Outlet, frame: Frame): void {
+    if (outlet.batch === undefined) {
+      outlet.batch = this.#empty.followedBy(frame);
+      this.#waiting.push(outlet);
+      this.#schedule();
+    } else {
+      outlet.batch = outlet.batch.followedBy(frame);
+    }
+  }
+
+  /** Writes at once what waits for the outlet: before a close frame that we start. */
+  flush(outlet: Outlet): void {
+    const { batch } = outlet;
+    if (batch === undefined) return;
+    // Its place in the round stays and is passed over.
+    outlet.batch = undefined;
+    outlet.write(batch.bytes);
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // After the poll phase: all that was read in it shares the batch. The next tick would be too early for that.
+    setImmediate(() => this.#writeSlice());
+  }
+
+  #writeSlice(): void {
+    this.#scheduled = false;
+    if (this.#writing.length === 0) {
+      this.#writing = this.#waiting;
+      this.#waiting = [];
+      this.#empty = new Batch(undefined, undefined);
+    }
+
+    const end = Math.min(this.#next + this.#sliceOutlets, this.#writing.length);
+    let bytes = 0;
+    while (this.#next < end && bytes < SLICE_BYTES) {
+      const outlet = this.#writing[this.#next] as Outlet;
+      this.#next += 1;
+      bytes += outlet.batch?.byteLength ?? 0;
+      this.flush(outlet);
+    }
+
+    if (this.#next === this.#writing.length) {
+      this.#writing = [];
+      this.#next = 0;
+    }
+    if (this.#writing.length > 0 || this.#waiting.length > 0) this.#schedule();
+  }
+}
+
+/**
+ * A sequence of frames, as the path from the root of a tree: root → frame a → frame b. Outlets for which the same
+ * frames wait hold the same node, so their bytes are put together once, however many write them.
+ */
+export class Batch {
+  readonly byteLength: number;
+  readonly #before: Batch | undefined;
+  readonly #frame: Frame | undefined;
+  // Only the last continuation is remembered: subscribers of one channel are handed the same frame one after another.
+  #after: Batch | undefined;
+  #bytes: Buffer | undefined;
+
+  /** Both are undefined for the root, the empty sequence. */
+  constructor(before: Batch | undefined, frame: Frame | undefined) {
+    this.#before = before;
+    this.#frame = frame;
+    this.byteLength = (before?.byteLength ?? 0) + (frame?.bytes.length ?? 0);
+  }
+
+  /** This sequence and one frame more. */
+  followedBy(frame: Frame): Batch {
+    if (this.#after === undefined || this.#after.#frame !== frame) {
+      this.#after = new Batch(this, frame);
+    }
+    return this.#after;
+  }
+
+  /** All frames in their order. */
+  get bytes(): Buffer {
+    this.#bytes ??= this.#join();
+    return this.#bytes;
+  }
+
+  #join(): Buffer {
+    const parts: Buffer[] = [];
+    for (let batch: Batch | undefined = this; batch !== undefined; batch = batch.#before) {
+      if (batch.#frame !== undefined) parts.push(batch.#frame.bytes);
+    }
+    const [only] = parts;
+    if (parts.length === 1 && only !== undefined) return only;
+    return Buffer.concat(parts.reverse(), this.byteLength);
+  }
+}

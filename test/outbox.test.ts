@@ -1,0 +1,174 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { encodeFrame, type Frame } from '../src/frame.ts';
+import { Hub, type Subscriber } from '../src/hub.ts';
+import { type Batch, Outbox, type Outlet } from '../src/outbox.ts';
+import type { Channel } from '../src/protocol.ts';
+
+/** A connection without a network: what it was handed, and what was written to it while it was open. */
+class FakeConnection implements Subscriber, Outlet {
+  batch: Batch | undefined = undefined;
+  open = true;
+  readonly handed: Buffer[] = [];
+  readonly written: Buffer[] = [];
+  readonly #outbox: Outbox;
+
+  constructor(outbox: Outbox) {
+    this.#outbox = outbox;
+  }
+
+  deliver(frame: Frame): boolean {
+    if (!this.open) return false;
+    this.handed.push(frame.bytes);
+    this.#outbox.append(this, frame);
+    return true;
+  }
+
+  write(bytes: Buffer): void {
+    if (this.open) this.written.push(bytes);
+  }
+
+  get received(): Buffer {
+    return Buffer.concat(this.written);
+  }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setImmediate', 'clearImmediate'] });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** One turn of the event loop: what it schedules itself belongs to the next. */
+function turn() {
+  vi.advanceTimersToNextTimer();
+}
+
+describe('Outbox', () => {
+  it('writes once a turn, and the very same bytes to all for whom the same frames wait', () => {
+    const outbox = new Outbox();
+    const connections = Array.from({ length: 3 }, () => new FakeConnection(outbox));
+    const frames = ['{"n":1}', '{"n":2}', '{"n":3}'].map(encodeFrame);
+    for (const frame of frames) for (const connection of connections) connection.deliver(frame);
+
+    turn();
+
+    const expected = Buffer.concat(frames.map(({ bytes }) => bytes));
+    for (const { written } of connections) {
+      expect(written).toEqual([expected]);
+      expect(written[0]).toBe(connections[0]?.written[0]);
+    }
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('writes a frame that waits alone as it is, without a copy', () => {
+    const outbox = new Outbox();
+    const connection = new FakeConnection(outbox);
+    const frame = encodeFrame('{}');
+    connection.deliver(frame);
+    turn();
+    expect(connection.written[0]).toBe(frame.bytes);
+  });
+
+  it('writes to a bounded number in a turn; what comes meanwhile joins what waits', () => {
+    const outbox = new Outbox(2);
+    const connections = Array.from({ length: 5 }, () => new FakeConnection(outbox));
+    const [one, two] = [encodeFrame('{"n":1}'), encodeFrame('{"n":2}')];
+    for (const connection of connections) connection.deliver(one);
+
+    turn();
+    expect(connections.map(({ written }) => written.length)).toEqual([1, 1, 0, 0, 0]);
+    for (const connection of connections) connection.deliver(two);
+    turn();
+    expect(connections.map(({ written }) => written.length)).toEqual([1, 1, 1, 1, 0]);
+    vi.runAllTimers();
+
+    expect(connections.map(({ written }) => written.length)).toEqual([2, 2, 1, 1, 1]);
+    for (const { received } of connections) {
+      expect(received).toEqual(Buffer.concat([one.bytes, two.bytes]));
+    }
+  });
+
+  it('ends its turn early when the messages are large', () => {
+    const outbox = new Outbox();
+    const connections = Array.from({ length: 40 }, () => new FakeConnection(outbox));
+    const frame = encodeFrame('x'.repeat(1024 * 1024));
+    for (const connection of connections) connection.deliver(frame);
+    turn();
+    expect(connections.filter(({ written }) => written.length > 0)).toHaveLength(16);
+    vi.runAllTimers();
+    expect(connections.every(({ written }) => written.length === 1)).toBe(true);
+  });
+
+  it('keeps nothing of what it wrote', async () => {
+    const outbox = new Outbox();
+    const connection = new FakeConnection(outbox);
+    connection.deliver(encodeFrame('{}'));
+    turn();
+    expect(connection.batch).toBeUndefined();
+    outbox.flush(connection);
+    expect(connection.written).toHaveLength(1);
+  });
+
+  it('gives every open socket exactly the frames handed to it, in order, once', () => {
+    const who = fc.nat({ max: 5 });
+    const name = fc.constantFrom('a', 'b', 'c');
+    const steps = fc.array(
+      fc.oneof(
+        { weight: 3, arbitrary: fc.record({ kind: fc.constant('subscribe' as const), who, name }) },
+        { weight: 6, arbitrary: fc.record({ kind: fc.constant('publish' as const), name }) },
+        { weight: 4, arbitrary: fc.record({ kind: fc.constant('turn' as const) }) },
+        { weight: 1, arbitrary: fc.record({ kind: fc.constant('end' as const), who }) },
+        { weight: 1, arbitrary: fc.record({ kind: fc.constant('break' as const), who }) },
+      ),
+      { maxLength: 60 },
+    );
+
+    fc.assert(
+      fc.property(steps, fc.integer({ min: 1, max: 7 }), (all, slice) => {
+        const hub = new Hub();
+        const outbox = new Outbox(slice);
+        const connections = Array.from({ length: 6 }, () => new FakeConnection(outbox));
+        const broken = new Set<FakeConnection>();
+
+        all.forEach((step, n) => {
+          const connection =
+            connections[step.kind === 'publish' || step.kind === 'turn' ? 0 : step.who];
+          if (connection === undefined) throw new Error('no such connection');
+          switch (step.kind) {
+            case 'subscribe':
+              if (connection.open) hub.subscribe(connection, step.name as Channel);
+              break;
+            case 'publish':
+              hub.publish(step.name as Channel, JSON.stringify({ n }));
+              break;
+            case 'turn':
+              turn();
+              break;
+            case 'end':
+              hub.remove(connection);
+              outbox.flush(connection);
+              connection.open = false;
+              break;
+            case 'break':
+              // The peer has closed; the hub hears of it later.
+              connection.open = false;
+              broken.add(connection);
+              break;
+          }
+        });
+        vi.runAllTimers();
+
+        for (const connection of connections) {
+          const handed = Buffer.concat(connection.handed);
+          const { received } = connection;
+          if (broken.has(connection)) expect(handed.subarray(0, received.length)).toEqual(received);
+          else expect(received).toEqual(handed);
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});

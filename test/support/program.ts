@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { onTestFinished } from 'vitest';
+
+/** An empty folder that is gone when the test ends. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'bifrost-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** The program, run from its sources in a folder of its own with nothing but the given environment. */
+export function startProgram(cwd: string, env: Readonly<Record<string, string>>): Program {
+  const loader = resolve('node_modules/tsx/dist/loader.mjs');
+  const child = spawn(process.execPath, ['--import', loader, resolve('src/main.ts')], {
+    cwd,
+    env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+  });
+  return new Program(child);
+}
+
+export class Program {
+  readonly child: ChildProcess;
+  /** Everything that was printed so far, on both streams. */
+  output = '';
+  /** How it ended, after its last line. */
+  readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+
+  constructor(child: ChildProcess) {
+    this.child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.output += chunk.toString();
+        child.emit('printed');
+      });
+    }
+    this.ended = once(child, 'close').then(([code, signal]) => {
+      child.emit('printed');
+      return { code, signal };
+    });
+  }
+
+  /** Resolves to the match once the output has it; rejects when the program ends without. */
+  async prints(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.output);
+      if (match !== null) return match;
+      if (this.child.exitCode !== null) throw new Error(`ended without ${pattern}: ${this.output}`);
+      await once(this.child, 'printed');
+    }
+  }
+
+  /** Resolves to the port it listens on. */
+  async listening(): Promise<number> {
+    return Number((await this.prints(/listens on .* port (\d+)/))[1]);
+  }
+}
