@@ -50,6 +50,11 @@ async function main(): Promise<void> {
   }
 
   const server = createServer(config);
+  // Before anything is promised: a platform may send SIGTERM at any moment, and several times.
+  process.on('SIGTERM', () => server.close());
+  // Only a second Ctrl-C means it.
+  process.once('SIGINT', () => server.close());
+
   try {
     const { address, port } = await server.listen();
     console.log(`Bifröst listens on ${address} port ${port}`);
@@ -57,12 +62,7 @@ async function main(): Promise<void> {
     console.error(`Cannot listen on port ${config.port}: ${(error as Error).message}`);
     process.exitCode = 1;
     await server.close();
-    return;
   }
-
-  // A platform may send SIGTERM several times; only a second Ctrl-C means it.
-  process.on('SIGTERM', () => server.close());
-  process.once('SIGINT', () => server.close());
 }
 
 await main();
