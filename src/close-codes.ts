@@ -18,8 +18,16 @@ export const disconnects = {
   malformedChannel: { code: 4400, reason: 'channel must be well-formed Unicode' },
   /** Come back with a fresh token. */
   notAuthorized: { code: 4401, reason: 'Not Authorized!' },
+  /** Come back with a fresh token: `ENFORCE_TOKEN_EXPIRY` is on. */
+  tokenExpired: { code: 4401, reason: 'Token expired' },
+  /** Come back, and authenticate sooner. */
+  authenticationTimeout: { code: 4408, reason: 'Authentication timeout' },
   /** Come back: the network between may have failed. */
   pingTimeout: { code: 4408, reason: "Socket didn't respond to ping" },
   /** Do not come back: the token asks for more than the operator allows. */
+  tooManyChannels: { code: 4413, reason: 'Too many channels' },
+  /** Do not come back: the token asks for more than the operator allows. */
   channelTooLong: { code: 4413, reason: 'Channel name too long' },
+  /** Come back and reload: messages were produced faster than this peer reads. */
+  tooSlow: { code: 4429, reason: 'Too slow' },
 } as const satisfies Record<string, Disconnect>;

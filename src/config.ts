@@ -1,20 +1,37 @@
 import { z } from 'zod';
+import { AllowedOrigins } from './origins.ts';
 
 /** The settings of one server. Made by `loadConfig`, from the environment alone. */
 export type Config = Readonly<{
   /** HS512 key, shared with the app servers: the UTF-8 bytes of this text. */
   jwtSecret: string;
+  /** Older keys that are still accepted. */
+  jwtSecretPrevious: readonly string[];
   /** 0 lets the system choose. */
   port: number;
   /** Undefined is every interface. */
   host: string | undefined;
+  production: boolean;
+  logLevel: string;
   pingIntervalMs: number;
+  /** How long a connection may stay without a verified token; 0 is for ever. */
+  authTimeoutMs: number;
+  /** How long the goodbyes of a shutdown take. */
+  drainMs: number;
+  /** Websockets open at a time; 0 is no limit. */
+  maxConnections: number;
+  maxChannelsPerConnection: number;
+  /** In UTF-16 units. */
+  maxChannelLength: number;
   /** One websocket message of a client. */
   maxMessageBytes: number;
   /** One HTTP request body. */
   maxBodyBytes: number;
-  /** In UTF-16 units. */
-  maxChannelLength: number;
+  /** What may wait for one socket from earlier turns of the event loop. */
+  maxBufferedBytes: number;
+  /** Undefined is any. */
+  allowedOrigins: AllowedOrigins | undefined;
+  enforceTokenExpiry: boolean;
 }>;
 
 /** Every problem of an environment, for the operator to read. */
@@ -54,22 +71,78 @@ function seconds(fallback: number, min: number, max: number) {
   ).transform((value) => value * 1_000);
 }
 
+/** Comma-separated; white space around an entry does not count. */
+function list() {
+  return z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').map((entry) => entry.trim()))
+    .transform((entries) => entries.filter((entry) => entry !== ''));
+}
+
+function boolean() {
+  return z
+    .enum(['true', 'false'], { error: 'must be true or false' })
+    .default('false')
+    .transform((text) => text === 'true');
+}
+
 const DAY = 86_400;
 
 /** Every variable that the server reads, in the order of the README. */
-const variables = z.object({
-  JWT_SECRET: z.string({ error: 'is required' }),
-  PORT: integer(3000, 0, 65_535),
-  HOST: z.string().optional(),
-  NODE_ENV: z.string().optional(),
-  PING_INTERVAL_SECONDS: seconds(15, 0.1, DAY),
-  MAX_CHANNEL_LENGTH: integer(255, 1, 65_536),
-  MAX_MESSAGE_BYTES: integer(65_536, 128, 2 ** 30),
-  MAX_BODY_BYTES: integer(1_048_576, 128, 2 ** 28),
-});
+const variables = z
+  .object({
+    JWT_SECRET: z.string({ error: 'is required' }),
+    JWT_SECRET_PREVIOUS: list(),
+    PORT: integer(3000, 0, 65_535),
+    HOST: z.string().optional(),
+    NODE_ENV: z.string().optional(),
+    LOG_LEVEL: z
+      .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+        error: 'must be one of fatal error warn info debug trace silent',
+      })
+      .default('info'),
+    PING_INTERVAL_SECONDS: seconds(15, 0.1, DAY),
+    AUTH_TIMEOUT_SECONDS: seconds(30, 0, DAY),
+    // A platform such as Heroku kills what has not ended 30 s after SIGTERM.
+    DRAIN_SECONDS: seconds(10, 0, 25),
+    MAX_CONNECTIONS: integer(0, 0),
+    MAX_CHANNELS_PER_CONNECTION: integer(1_000, 1),
+    MAX_CHANNEL_LENGTH: integer(255, 1, 65_536),
+    MAX_MESSAGE_BYTES: integer(65_536, 128, 2 ** 30),
+    MAX_BODY_BYTES: integer(1_048_576, 128, 2 ** 28),
+    MAX_BUFFERED_BYTES: integer(4_194_304, 1),
+    ALLOWED_ORIGINS: list().transform((origins, context) => {
+      try {
+        return origins.length === 0 ? undefined : new AllowedOrigins(origins);
+      } catch {
+        context.addIssue({ code: 'custom', message: ORIGINS_EXPECTED });
+        return z.NEVER;
+      }
+    }),
+    ENFORCE_TOKEN_EXPIRY: boolean(),
+  })
+  .check(({ value, issues }) => {
+    // One broadcast may be as large as a body: a reader that is one behind must not be taken for a slow one.
+    const least = 2 * value.MAX_BODY_BYTES;
+    if (value.MAX_BUFFERED_BYTES < least) {
+      issues.push({
+        code: 'custom',
+        path: ['MAX_BUFFERED_BYTES'],
+        message: `must be at least twice MAX_BODY_BYTES, ${least}`,
+        input: value.MAX_BUFFERED_BYTES,
+      });
+    }
+  });
+
+const ORIGINS_EXPECTED =
+  'must be a comma-separated list of origins such as https://example.com or https://*.example.com';
 
 /** The names of all variables that `loadConfig` reads. */
 export const variableNames: readonly string[] = Object.keys(variables.shape);
+
+/** Variables whose text must never be shown. */
+const SECRETS = new Set(['JWT_SECRET', 'JWT_SECRET_PREVIOUS']);
 
 /** Environment → configuration, or a `ConfigError` that lists every problem. An empty variable is like none. */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
@@ -79,9 +152,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     throw new ConfigError(
       parsed.error.issues.map(({ path, message }) => {
         const name = String(path[0]);
-        // The secret is never repeated, and what is missing has nothing to repeat.
-        const got = set[name] === undefined ? '' : `, got ${JSON.stringify(set[name])}`;
-        return `${name} ${message}${got}`;
+        const isShown = set[name] !== undefined && !SECRETS.has(name);
+        return `${name} ${message}${isShown ? `, got ${JSON.stringify(set[name])}` : ''}`;
       }),
     );
   }
@@ -89,11 +161,21 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
   const { data } = parsed;
   return Object.freeze({
     jwtSecret: data.JWT_SECRET,
+    jwtSecretPrevious: data.JWT_SECRET_PREVIOUS,
     port: data.PORT,
     host: data.HOST,
+    production: data.NODE_ENV === 'production',
+    logLevel: data.LOG_LEVEL,
     pingIntervalMs: data.PING_INTERVAL_SECONDS,
+    authTimeoutMs: data.AUTH_TIMEOUT_SECONDS,
+    drainMs: data.DRAIN_SECONDS,
+    maxConnections: data.MAX_CONNECTIONS,
+    maxChannelsPerConnection: data.MAX_CHANNELS_PER_CONNECTION,
+    maxChannelLength: data.MAX_CHANNEL_LENGTH,
     maxMessageBytes: data.MAX_MESSAGE_BYTES,
     maxBodyBytes: data.MAX_BODY_BYTES,
-    maxChannelLength: data.MAX_CHANNEL_LENGTH,
+    maxBufferedBytes: data.MAX_BUFFERED_BYTES,
+    allowedOrigins: data.ALLOWED_ORIGINS,
+    enforceTokenExpiry: data.ENFORCE_TOKEN_EXPIRY,
   });
 }

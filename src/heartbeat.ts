@@ -9,19 +9,17 @@ export interface Beating {
 }
 
 /**
- * Pings every connection on its own beat and ends those that did not answer by the next one, from one timer.
- * A wheel with a slot a second (or less) spreads them, so that their pings never fall into one turn.
+ * Pings every connection on its own beat and ends those that did not answer by the next one. Driven by the server's
+ * one timer: a wheel with a slot a tick spreads the connections, so that their pings never fall into one turn.
  */
 export class Heartbeat {
   readonly #slots: readonly Set<Beating>[];
-  readonly #timer: NodeJS.Timeout;
   #now = 0;
 
-  /** Runs until `stop`. Each connection has its first ping `intervalMs` after it was added, less a slot at most. */
-  constructor(intervalMs: number) {
-    const slots = Math.max(1, Math.ceil(intervalMs / 1_000));
+  /** Each connection has its first ping `intervalMs` after it was added, to within a tick, and then every interval. */
+  constructor(intervalMs: number, tickMs: number) {
+    const slots = Math.max(1, Math.round(intervalMs / tickMs));
     this.#slots = Array.from({ length: slots }, () => new Set<Beating>());
-    this.#timer = setInterval(() => this.#tick(), intervalMs / slots);
   }
 
   /** Returns the slot to name when the connection is removed. */
@@ -30,15 +28,12 @@ export class Heartbeat {
     return this.#now;
   }
 
+  /** Safe to call twice. */
   remove(connection: Beating, slot: number): void {
     this.#slots[slot]?.delete(connection);
   }
 
-  stop(): void {
-    clearInterval(this.#timer);
-  }
-
-  #tick(): void {
+  tick(): void {
     this.#now = (this.#now + 1) % this.#slots.length;
     for (const connection of this.#slots[this.#now] ?? []) {
       if (connection.awaitingPong) {

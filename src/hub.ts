@@ -29,6 +29,13 @@ export class Hub {
     return this.#subscribersByChannel.size;
   }
 
+  /** How many distinct channels the subscriber would be on if it joined these too. */
+  countWith(subscriber: Subscriber, channels: readonly Channel[]): number {
+    const held = this.#channelsBySubscriber.get(subscriber);
+    if (held === undefined) return new Set(channels).size;
+    return held.size + new Set(channels.filter((channel) => !held.has(channel))).size;
+  }
+
   /** Joins the channel and confirms it to the subscriber; joined before, it is confirmed again. */
   subscribe(subscriber: Subscriber, channel: Channel): void {
     const subscribers = getOrAdd(this.#subscribersByChannel, channel);

@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
 import { ClientGone, HttpError, type Reply, sendReply } from './http.ts';
+import type { Log } from './log.ts';
 
 /** Answers one request, or throws an `HttpError` for the router to write. */
 export type Handler = (request: IncomingMessage) => Reply | Promise<Reply>;
@@ -17,7 +18,7 @@ export function pathOf(request: IncomingMessage): string {
  * Makes the request listener of a table `'METHOD /path'` → handler. HEAD is answered as GET without a body,
  * an unknown path with 404, a known path under another method with 405.
  */
-export function createRouter(routes: Readonly<Record<string, Handler>>): RequestListener {
+export function createRouter(routes: Readonly<Record<string, Handler>>, log: Log): RequestListener {
   const handlersByPath = new Map<string, Map<string, Handler>>();
   for (const [route, handler] of Object.entries(routes)) {
     const [method = '', path = ''] = route.split(' ');
@@ -47,7 +48,13 @@ export function createRouter(routes: Readonly<Record<string, Handler>>): Request
       sendReply(request, response, await find(request)(request));
     } catch (error) {
       if (error instanceof ClientGone) return;
-      sendReply(request, response, refusal(error).toReply());
+      if (error instanceof HttpError) {
+        sendReply(request, response, error.toReply());
+        return;
+      }
+      log.error({ err: error }, 'a request failed');
+      // What went wrong inside is nobody's business outside.
+      sendReply(request, response, new HttpError(500, 'Internal server error').toReply());
     }
   };
 }
@@ -57,11 +64,4 @@ function checkHost(request: IncomingMessage): void {
   if (request.headers.host === undefined && request.httpVersion === '1.1') {
     throw new HttpError(400, 'Host header is required', { Connection: 'close' });
   }
-}
-
-function refusal(error: unknown): HttpError {
-  if (error instanceof HttpError) return error;
-  // What went wrong inside is nobody's business outside.
-  console.error(error);
-  return new HttpError(500, 'Internal server error');
 }

@@ -1,67 +1,66 @@
-import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
 import { broadcastHandler } from './broadcast.ts';
 import { LocalBroker } from './broker.ts';
 import { disconnects } from './close-codes.ts';
 import type { Config } from './config.ts';
+import { Deadlines } from './deadlines.ts';
+import { spreadOver } from './drain.ts';
+import { healthHandler } from './health.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { endWithReply, HttpError, sendReply } from './http.ts';
 import { Hub } from './hub.ts';
 import { infoHandler } from './info.ts';
+import { type Log, rateLimited } from './log.ts';
 import { Outbox } from './outbox.ts';
 import { landingPage } from './pages.ts';
 import { createRouter } from './router.ts';
 import { Connection, type ConnectionContext } from './subscribe.ts';
 import { TokenVerifier } from './token.ts';
-import { checkHandshake, ignoreUpgrade, isWebsocketUpgrade, upgradeRequired } from './upgrade.ts';
-
-// Options that Node and ws know and their type packages do not yet.
-declare module 'node:http' {
-  interface ServerOptions {
-    /** Node ≥ 22.21 and ≥ 24.9: false makes an upgrade request an ordinary one. */
-    shouldUpgradeCallback?: (request: IncomingMessage) => boolean;
-  }
-}
-declare module 'ws' {
-  namespace WebSocket {
-    interface ServerOptions {
-      /** Milliseconds from a close frame to the end of a peer that does not answer it. */
-      closeTimeout?: number | undefined;
-      /** Automatic pongs that may wait to be written before the connection is ended. */
-      maxPendingAutoPongs?: number | undefined;
-    }
-  }
-}
+import { acceptUpgrades, isWebsocketUpgrade, upgradeRequired } from './upgrade.ts';
 
 /** A server made of a configuration; nothing is bound before `listen`. */
 export interface Server {
   /** Resolves to the bound address; rejects when it cannot be bound. */
   listen(): Promise<AddressInfo>;
-  /** Says goodbye to everyone and resolves when the last connection is gone. Calling it twice is safe. */
+  /**
+   * Takes no more websockets, says goodbye to those that are open, spread over the drain window, and resolves when
+   * the last connection is gone: within seconds of the window whatever the clients do. Calling it twice is safe.
+   */
   close(): Promise<void>;
 }
 
-/** From our close frame to the end of a peer that has stopped answering. */
-const CLOSE_TIMEOUT_MS = 2_000;
-/** What a request in flight may still take when the server closes. */
-const FINISH_REQUESTS_MS = 5_000;
+/** How exact pings and deadlines are. One timer drives them all. */
+const TICK_MS = 100;
+/** What a request in flight may still take when all websockets have gone. */
+const FINISH_REQUESTS_MS = 2_000;
+const MINUTE_MS = 60_000;
 
-export function createServer(config: Config): Server {
+export function createServer(config: Config, log: Log): Server {
   const hub = new Hub();
-  const tokens = new TokenVerifier(config.jwtSecret);
+  const tokens = new TokenVerifier(
+    config.jwtSecret,
+    config.jwtSecretPrevious,
+    rateLimited(MINUTE_MS, () =>
+      log.warn('a token was signed with a secret of JWT_SECRET_PREVIOUS'),
+    ),
+  );
   const broker = new LocalBroker(hub);
-  const heartbeat = new Heartbeat(config.pingIntervalMs);
+  const heartbeat = new Heartbeat(config.pingIntervalMs, TICK_MS);
+  const deadlines = new Deadlines(TICK_MS);
   const connections = new Set<Connection>();
   const context: ConnectionContext = {
+    config,
     hub,
     tokens,
     heartbeat,
+    deadlines,
     outbox: new Outbox(),
     connections,
-    maxChannelLength: config.maxChannelLength,
   };
+  let timer: NodeJS.Timeout | undefined;
+  let closing: Promise<void> | undefined;
 
   const httpServer = createHttpServer(
     {
@@ -74,52 +73,67 @@ export function createServer(config: Config): Server {
       requireHostHeader: false,
       shouldUpgradeCallback: isWebsocketUpgrade,
     },
-    createRouter({
-      'GET /': landingPage(),
-      'GET /info.json': infoHandler(hub),
-      'POST /broadcast': broadcastHandler(tokens, broker, config),
-      'GET /subscribe': upgradeRequired,
-    }),
+    createRouter(
+      {
+        'GET /': landingPage(),
+        'GET /info.json': infoHandler(hub),
+        'GET /healthz': healthHandler(() => (closing === undefined ? 'ok' : 'draining')),
+        'POST /broadcast': broadcastHandler(tokens, broker, config),
+        'GET /subscribe': upgradeRequired,
+      },
+      log,
+    ),
   );
-
-  const webSocketServer = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    handleProtocols: () => false,
-    maxPayload: config.maxMessageBytes,
-    // A browser sends a message in one piece; these leave room for proxies that cut it up, and none to hoard.
-    maxFragments: 128,
-    maxBufferedChunks: 1_024,
-    maxPendingAutoPongs: 60,
-    closeTimeout: CLOSE_TIMEOUT_MS,
-  });
-  webSocketServer.on('wsClientError', (error, socket) => {
-    endWithReply(socket, new HttpError(400, error.message).toReply());
+  answerInOurForm(httpServer);
+  acceptUpgrades(httpServer, {
+    config,
+    admit() {
+      if (closing !== undefined) {
+        throw new HttpError(503, 'Server shutting down', { 'Retry-After': '1' });
+      }
+      if (config.maxConnections > 0 && connections.size >= config.maxConnections) {
+        throw new HttpError(503, 'Too many connections', { 'Retry-After': '5' });
+      }
+    },
+    open: (ws, socket) => new Connection(ws, socket, context),
   });
 
-  let closing: Promise<void> | undefined;
-
-  httpServer.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // Node stops listening for errors on an upgraded socket; a reset would end the process.
-    socket.on('error', () => socket.destroy());
-    if (!isWebsocketUpgrade(request)) {
-      ignoreUpgrade(httpServer, request, socket, head);
-      return;
-    }
-    try {
-      checkHandshake(request);
-      if (closing !== undefined) throw new HttpError(503, 'Server shutting down');
-    } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-      endWithReply(socket, error.toReply());
-      return;
-    }
-    webSocketServer.handleUpgrade(request, socket, head, (ws) => {
-      new Connection(ws, socket, context);
+  const shutDown = async () => {
+    log.info({ connections: connections.size, seconds: config.drainMs / 1_000 }, 'draining');
+    // Whoever keeps a connection for its next request must look for another server.
+    httpServer.prependListener('request', (_request, response) => {
+      response.setHeader('Connection', 'close');
     });
-  });
-  // Node would end these without a word, or with an answer that has no body.
+    await spreadOver(connections, config.drainMs, (connection) => {
+      connection.end(disconnects.shuttingDown);
+    });
+    const closed = new Promise<void>((resolve) => httpServer.close(() => resolve()));
+    const patience = setTimeout(() => httpServer.closeAllConnections(), FINISH_REQUESTS_MS);
+    await closed;
+    clearTimeout(patience);
+    clearInterval(timer);
+    log.info('closed');
+  };
+
+  return {
+    listen: () =>
+      new Promise((resolve, reject) => {
+        httpServer.once('error', reject);
+        httpServer.listen(config.port, config.host, () => {
+          httpServer.off('error', reject);
+          timer = setInterval(() => {
+            heartbeat.tick();
+            deadlines.tick();
+          }, TICK_MS);
+          resolve(httpServer.address() as AddressInfo);
+        });
+      }),
+    close: () => (closing ??= shutDown()),
+  };
+}
+
+/** Node would end these without a word, or with an answer that is not ours. */
+function answerInOurForm(httpServer: HttpServer): void {
   httpServer.on('connect', (_request, socket: Duplex) => {
     endWithReply(socket, new HttpError(404, 'Not found').toReply());
   });
@@ -129,27 +143,6 @@ export function createServer(config: Config): Server {
   httpServer.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     endWithReply(socket, parserRefusal(error.code).toReply());
   });
-
-  const shutDown = async () => {
-    const closed = new Promise<void>((resolve) => httpServer.close(() => resolve()));
-    for (const connection of connections) connection.end(disconnects.shuttingDown);
-    const timer = setTimeout(() => httpServer.closeAllConnections(), FINISH_REQUESTS_MS);
-    await closed;
-    clearTimeout(timer);
-    heartbeat.stop();
-  };
-
-  return {
-    listen: () =>
-      new Promise((resolve, reject) => {
-        httpServer.once('error', reject);
-        httpServer.listen(config.port, config.host, () => {
-          httpServer.off('error', reject);
-          resolve(httpServer.address() as AddressInfo);
-        });
-      }),
-    close: () => (closing ??= shutDown()),
-  };
 }
 
 /** The answer to what Node's HTTP parser or its timeouts refused. */

@@ -11,26 +11,46 @@ const OPTIONS: jwt.VerifyOptions = {
 
 /** Verifies HS512 JSON web tokens (RFC 7519) signed with the shared secret. */
 export class TokenVerifier {
-  // A prepared key: given a string, jsonwebtoken would first try to read it as a public key, every time.
+  // Prepared keys: given a string, jsonwebtoken would first try to read it as a public key, every time.
   readonly #key: KeyObject;
+  readonly #previousKeys: readonly KeyObject[];
+  readonly #onPreviousKey: () => void;
 
-  /** `secret` is taken as its UTF-8 bytes, never decoded. It must not be empty. */
-  constructor(secret: string) {
+  /**
+   * Secrets are taken as their UTF-8 bytes, never decoded, and must not be empty. A token signed with one of the
+   * `previous` ones is as good, and `onPreviousKey` is told of it.
+   */
+  constructor(secret: string, previous: readonly string[] = [], onPreviousKey = () => {}) {
     this.#key = createSecretKey(secret, 'utf8');
+    this.#previousKeys = previous.map((text) => createSecretKey(text, 'utf8'));
+    this.#onPreviousKey = onPreviousKey;
   }
 
   /** The claims of a genuine token that is valid now. Every fault has the same answer; never throws. */
   verify(token: string): Parsed<SignedClaims> {
-    try {
-      const claims: unknown = jwt.verify(token, this.#key, OPTIONS);
-      // jsonwebtoken lets any signed payload through; RFC 7519 §7.2 asks for a JSON object.
-      if (!isObject(claims)) return REFUSED;
-      const payload = token.slice(token.indexOf('.') + 1, token.lastIndexOf('.'));
-      return { ok: true, value: { claims, json: Buffer.from(payload, 'base64url').toString() } };
-    } catch {
-      return REFUSED;
+    const signed = verifyWith(token, this.#key);
+    if (signed !== undefined) return { ok: true, value: signed };
+
+    for (const key of this.#previousKeys) {
+      const older = verifyWith(token, key);
+      if (older === undefined) continue;
+      this.#onPreviousKey();
+      return { ok: true, value: older };
     }
+    return REFUSED;
   }
 }
 
 const REFUSED: Parsed<never> = { ok: false, reason: 'Bad signature' };
+
+function verifyWith(token: string, key: KeyObject): SignedClaims | undefined {
+  try {
+    const claims: unknown = jwt.verify(token, key, OPTIONS);
+    // jsonwebtoken lets any signed payload through; RFC 7519 §7.2 asks for a JSON object.
+    if (!isObject(claims)) return undefined;
+    const payload = token.slice(token.indexOf('.') + 1, token.lastIndexOf('.'));
+    return { claims, json: Buffer.from(payload, 'base64url').toString() };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,7 +1,39 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { HttpError } from './http.ts';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Config } from './config.ts';
+import { endWithReply, HttpError } from './http.ts';
 import { pathOf } from './router.ts';
+
+// Options that Node and ws know and their type packages do not yet.
+declare module 'node:http' {
+  interface ServerOptions {
+    /** Node ≥ 22.21 and ≥ 24.9: false makes an upgrade request an ordinary one. */
+    shouldUpgradeCallback?: (request: IncomingMessage) => boolean;
+  }
+}
+declare module 'ws' {
+  namespace WebSocket {
+    interface ServerOptions {
+      /** Milliseconds from a close frame to the end of a peer that does not answer it. */
+      closeTimeout?: number | undefined;
+      /** Automatic pongs that may wait to be written before the connection is ended. */
+      maxPendingAutoPongs?: number | undefined;
+    }
+  }
+}
+
+/** A peer that has stopped answering cannot answer a close frame either. */
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** What becomes of upgrade requests. */
+export interface UpgradeOptions {
+  readonly config: Config;
+  /** Throws an `HttpError` when no further websocket is taken now. */
+  admit(): void;
+  /** Takes an open websocket and the raw socket that it was made from. */
+  open(ws: WebSocket, socket: Duplex): void;
+}
 
 /**
  * Whether the request opens a websocket (RFC 6455 §4.1). Any other `Upgrade` is an offer to ignore (RFC 9110 §7.8):
@@ -11,12 +43,56 @@ export function isWebsocketUpgrade(request: IncomingMessage): boolean {
   return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket';
 }
 
+/** `GET /subscribe` by a client that does not ask for a websocket. */
+export function upgradeRequired(): never {
+  throw new HttpError(426, 'Upgrade required', { Connection: 'Upgrade', Upgrade: 'websocket' });
+}
+
+/** Opens websockets on `/subscribe` and gives every other upgrade request a whole HTTP answer. */
+export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeOptions): void {
+  const webSocketServer = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    handleProtocols: () => false,
+    maxPayload: config.maxMessageBytes,
+    // Browsers send a message in one piece and networks in hundreds of bytes. These leave room for worse, but not
+    // for a message of single bytes, each of which would pin a buffer.
+    maxFragments: Math.max(128, Math.ceil(config.maxMessageBytes / 512)),
+    maxBufferedChunks: Math.max(1_024, Math.ceil(config.maxMessageBytes / 64)),
+    maxPendingAutoPongs: 60,
+    closeTimeout: CLOSE_TIMEOUT_MS,
+  });
+  webSocketServer.on('wsClientError', (error, socket) => {
+    endWithReply(socket, new HttpError(400, error.message).toReply());
+  });
+
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // Node stops listening for errors on an upgraded socket; a reset would end the process.
+    socket.on('error', () => socket.destroy());
+    if (!isWebsocketUpgrade(request)) {
+      ignoreUpgrade(server, request, socket, head);
+      return;
+    }
+    try {
+      checkHandshake(request, config);
+      admit();
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      endWithReply(socket, error.toReply());
+      return;
+    }
+    webSocketServer.handleUpgrade(request, socket, head, (ws) => open(ws, socket));
+  });
+}
+
 /** Throws an `HttpError` when the handshake may not go on (RFC 6455 §4.2.1). */
-export function checkHandshake(request: IncomingMessage): void {
+function checkHandshake(request: IncomingMessage, { allowedOrigins }: Config): void {
   if (pathOf(request) !== '/subscribe') throw new HttpError(404, 'Not found');
 
+  const { headers } = request;
   // ws itself would take version 8 too.
-  if (request.headers['sec-websocket-version'] !== '13') {
+  if (headers['sec-websocket-version'] !== '13') {
     throw new HttpError(426, 'Sec-WebSocket-Version must be 13', {
       'Sec-WebSocket-Version': '13',
       Connection: 'Upgrade',
@@ -24,21 +100,20 @@ export function checkHandshake(request: IncomingMessage): void {
     });
   }
   // 16 bytes in base64.
-  if (!/^[+/0-9A-Za-z]{22}==$/.test(request.headers['sec-websocket-key'] ?? '')) {
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) {
     throw new HttpError(400, 'Sec-WebSocket-Key must be 16 bytes in base64');
   }
-}
-
-/** `GET /subscribe` by a client that does not ask for a websocket. */
-export function upgradeRequired(): never {
-  throw new HttpError(426, 'Upgrade required', { Connection: 'Upgrade', Upgrade: 'websocket' });
+  // Only browsers send an origin, and a page cannot leave it out: who is no browser may say what it likes anyway.
+  if (headers.origin !== undefined && allowedOrigins?.has(headers.origin) === false) {
+    throw new HttpError(403, 'Origin not allowed');
+  }
 }
 
 /**
  * Gives a request whose `Upgrade` is ignored back to the http server, which has let go of its socket.
- * Needed only where Node does not know `shouldUpgradeCallback` (before 22.21 and 24.9).
+ * Needed only where Node does not know `shouldUpgradeCallback`.
  */
-export function ignoreUpgrade(
+function ignoreUpgrade(
   server: Server,
   request: IncomingMessage,
   socket: Duplex,

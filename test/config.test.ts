@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError, loadConfig } from '../src/config.ts';
+import { AllowedOrigins } from '../src/origins.ts';
 
 const secret = { JWT_SECRET: 'x'.repeat(64) };
 
@@ -17,12 +18,22 @@ describe('loadConfig', () => {
   it('needs nothing but the secret', () => {
     expect(loadConfig(secret)).toEqual({
       jwtSecret: secret.JWT_SECRET,
+      jwtSecretPrevious: [],
       port: 3000,
       host: undefined,
+      production: false,
+      logLevel: 'info',
       pingIntervalMs: 15_000,
+      authTimeoutMs: 30_000,
+      drainMs: 10_000,
+      maxConnections: 0,
+      maxChannelsPerConnection: 1_000,
+      maxChannelLength: 255,
       maxMessageBytes: 65_536,
       maxBodyBytes: 1_048_576,
-      maxChannelLength: 255,
+      maxBufferedBytes: 4_194_304,
+      allowedOrigins: undefined,
+      enforceTokenExpiry: false,
     });
   });
 
@@ -30,22 +41,41 @@ describe('loadConfig', () => {
     expect(
       loadConfig({
         ...secret,
+        JWT_SECRET_PREVIOUS: 'one, two,',
         PORT: '0',
         HOST: '::1',
         NODE_ENV: 'production',
+        LOG_LEVEL: 'debug',
         PING_INTERVAL_SECONDS: '2.5',
+        AUTH_TIMEOUT_SECONDS: '0',
+        DRAIN_SECONDS: '25',
+        MAX_CONNECTIONS: '5',
+        MAX_CHANNELS_PER_CONNECTION: '6',
+        MAX_CHANNEL_LENGTH: '10',
         MAX_MESSAGE_BYTES: '1000',
         MAX_BODY_BYTES: '2000',
-        MAX_CHANNEL_LENGTH: '10',
+        MAX_BUFFERED_BYTES: '4000',
+        ALLOWED_ORIGINS: 'https://example.com',
+        ENFORCE_TOKEN_EXPIRY: 'true',
       }),
     ).toEqual({
       jwtSecret: secret.JWT_SECRET,
+      jwtSecretPrevious: ['one', 'two'],
       port: 0,
       host: '::1',
+      production: true,
+      logLevel: 'debug',
       pingIntervalMs: 2_500,
+      authTimeoutMs: 0,
+      drainMs: 25_000,
+      maxConnections: 5,
+      maxChannelsPerConnection: 6,
+      maxChannelLength: 10,
       maxMessageBytes: 1_000,
       maxBodyBytes: 2_000,
-      maxChannelLength: 10,
+      maxBufferedBytes: 4_000,
+      allowedOrigins: new AllowedOrigins(['https://example.com']),
+      enforceTokenExpiry: true,
     });
   });
 
@@ -66,6 +96,25 @@ describe('loadConfig', () => {
   it.each(['65536', '1.5', ' 80', '0x50', 'NaN', 'http'])('refuses PORT=%s', (PORT) => {
     expect(problems({ ...secret, PORT })).toEqual([
       `PORT must be an integer from 0 to 65535, got ${JSON.stringify(PORT)}`,
+    ]);
+  });
+
+  it.each([
+    ['DRAIN_SECONDS', '26', 'must be a number of seconds from 0 to 25'],
+    ['LOG_LEVEL', 'loud', 'must be one of fatal error warn info debug trace silent'],
+    ['ENFORCE_TOKEN_EXPIRY', 'yes', 'must be true or false'],
+    ['MAX_CONNECTIONS', '-1', 'must be an integer of at least 0'],
+    ['MAX_BUFFERED_BYTES', '2097151', 'must be at least twice MAX_BODY_BYTES, 2097152'],
+    ...['example.com', 'https://', '*', 'https://a.*.com', 'https://*', 'https://a.com/path'].map(
+      (origins) => [
+        'ALLOWED_ORIGINS',
+        origins,
+        'must be a comma-separated list of origins such as https://example.com or https://*.example.com',
+      ],
+    ),
+  ])('refuses %s=%s', (name = '', value = '', problem) => {
+    expect(problems({ ...secret, [name]: value })).toEqual([
+      `${name} ${problem}, got ${JSON.stringify(value)}`,
     ]);
   });
 

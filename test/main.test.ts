@@ -27,6 +27,39 @@ describe('the program', () => {
     expect(await program.ended).toEqual({ code: 0, signal: null });
   });
 
+  it('drains on the first SIGINT and ends at once on the second', async () => {
+    const program = startProgram(await temporaryFolder(), {
+      JWT_SECRET: SECRET,
+      DRAIN_SECONDS: '25',
+    });
+    const port = await program.listening();
+    const url = `ws://127.0.0.1:${port}/subscribe`;
+    const clients = [await connectClient(url), await connectClient(url)];
+
+    program.child.kill('SIGINT');
+    expect(await Promise.race(clients.map(({ closed }) => closed))).toMatchObject({ code: 1001 });
+    program.child.kill('SIGINT');
+
+    expect(await program.ended).toEqual({ code: null, signal: 'SIGINT' });
+  });
+
+  it('warns of a short secret, and that an older one is in use, once', async () => {
+    const program = startProgram(await temporaryFolder(), {
+      JWT_SECRET: 'short',
+      JWT_SECRET_PREVIOUS: `unused, ${SECRET}`,
+    });
+    const port = await program.listening();
+    for (let n = 0; n < 3; n += 1) {
+      const client = await connectClient(`ws://127.0.0.1:${port}/subscribe`);
+      await client.subscribe('a');
+    }
+    program.child.kill('SIGTERM');
+    await program.ended;
+    expect(program.output.match(/JWT_SECRET should be at least 64 bytes long/g)).toHaveLength(1);
+    expect(program.output.match(/signed with a secret of JWT_SECRET_PREVIOUS/g)).toHaveLength(1);
+    expect(program.output).not.toContain(SECRET);
+  });
+
   it('makes a secret when there is none, adds it to .env and uses it from then on', async () => {
     const folder = await temporaryFolder();
     const file = join(folder, '.env');
@@ -64,7 +97,7 @@ describe('the program', () => {
     await writeFile(join(folder, '.env'), `JWT_SECRET=${SECRET}\nPORT=not-a-port\n`);
     const program = startProgram(folder, { PORT: '0' });
     await program.listening();
-    expect(program.output.split('\n')).toHaveLength(2);
+    expect(program.output).toMatch(/^\{.*listens.*\}\n$/);
     expect(program.output).not.toMatch(/dotenv|inject/i);
   });
 

@@ -17,7 +17,7 @@ export function startProgram(cwd: string, env: Readonly<Record<string, string>>)
   const loader = resolve('node_modules/tsx/dist/loader.mjs');
   const child = spawn(process.execPath, ['--import', loader, resolve('src/main.ts')], {
     cwd,
-    env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', ...env },
+    env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', DRAIN_SECONDS: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   onTestFinished(() => {

@@ -1,3 +1,4 @@
+import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { ClientOptions } from 'ws';
 import { loadConfig } from '../../src/config.ts';
@@ -24,7 +25,8 @@ export interface TestServer {
 /** A real server on a free port, closed when the test ends. `env` is what an operator would set. */
 export async function startServer(env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
   const server = createServer(
-    loadConfig({ JWT_SECRET: SECRET, HOST: '127.0.0.1', PORT: '0', ...env }),
+    loadConfig({ JWT_SECRET: SECRET, HOST: '127.0.0.1', PORT: '0', DRAIN_SECONDS: '0', ...env }),
+    pino({ level: 'silent' }),
   );
   const { port } = await server.listen();
   onTestFinished(() => server.close());

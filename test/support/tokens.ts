@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 
 /** Longer than the 64 bytes that HS512 asks for. */
 export const SECRET =
-  'a secret that only this test suite knows, and long enough for HS512 (RFC 7518)';
+  'a secret that only this test suite knows and long enough for HS512 (RFC 7518)';
 
 const HASHES = new Map([
   ['HS256', 'sha256'],
