@@ -1,28 +1,55 @@
 import type { Broker } from './broker.ts';
-import { HttpError, json, readBody } from './http.ts';
+import type { Config } from './config.ts';
+import { HttpError, json, type Reply, readBody } from './http.ts';
+import { type Log, rateLimited } from './log.ts';
+import type { Metrics } from './metrics.ts';
 import { type Parsed, parseBroadcast, parseBroadcastBody } from './protocol.ts';
 import type { Handler } from './router.ts';
 import type { TokenVerifier } from './token.ts';
 
-export interface BroadcastLimits {
-  readonly maxBodyBytes: number;
-  /** In UTF-16 units. */
-  readonly maxChannelLength: number;
+/** What `POST /broadcast` works with. */
+export interface BroadcastContext {
+  readonly config: Config;
+  readonly tokens: TokenVerifier;
+  readonly broker: Broker;
+  readonly log: Log;
+  readonly metrics: Metrics | undefined;
 }
 
+const REFUSAL_LOG_INTERVAL_MS = 10_000;
+
 /** `POST /broadcast`: publishes the message of a signed token and answers how many sockets it was handed to. */
-export function broadcastHandler(
-  tokens: TokenVerifier,
-  broker: Broker,
-  limits: BroadcastLimits,
-): Handler {
-  return async (request) => {
-    const body = await readBody(request, limits.maxBodyBytes);
+export function broadcastHandler(context: BroadcastContext): Handler {
+  const { config, tokens, broker, log, metrics } = context;
+  const logRefusal = rateLimited(REFUSAL_LOG_INTERVAL_MS, (error: HttpError) => {
+    log.warn({ status: error.status, error: error.message }, 'a broadcast was refused');
+  });
+
+  const publish = async (body: string): Promise<Reply> => {
     const token = accept(parseBroadcastBody(body));
     const signed = accept(tokens.verify(token));
-    const broadcast = accept(parseBroadcast(signed, limits.maxChannelLength));
+    const broadcast = accept(parseBroadcast(signed, config.maxChannelLength));
     const deliveries = await broker.publish(broadcast);
+    if (log.isLevelEnabled('debug')) {
+      log.debug({ channel: broadcast.channel, deliveries }, 'broadcast');
+    }
     return json(`{"message":"Success","deliveries":${deliveries}}`);
+  };
+
+  return async (request) => {
+    try {
+      const body = await readBody(request, config.maxBodyBytes);
+      if (metrics === undefined) return await publish(body);
+
+      const start = performance.now();
+      const reply = await publish(body);
+      return { ...reply, onWritten: () => metrics.broadcast('success', start) };
+    } catch (error) {
+      const isRefusal = error instanceof HttpError && error.status < 500;
+      if (isRefusal) logRefusal(error);
+      metrics?.broadcast(isRefusal ? 'refused' : 'failed');
+      throw error;
+    }
   };
 }
 

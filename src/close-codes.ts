@@ -31,3 +31,18 @@ export const disconnects = {
   /** Come back and reload: messages were produced faster than this peer reads. */
   tooSlow: { code: 4429, reason: 'Too slow' },
 } as const satisfies Record<string, Disconnect>;
+
+/** What ws closed the connection with, by the code of the error it emits; undefined when the socket itself failed. */
+export function brokenFrame(error: Error & { readonly code?: unknown }): Disconnect | undefined {
+  switch (error.code) {
+    case 'WS_ERR_INVALID_UTF8':
+      return { code: 1007, reason: '' };
+    case 'WS_ERR_TOO_MANY_BUFFERED_PARTS':
+      return { code: 1008, reason: '' };
+    case 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH':
+    case 'WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH':
+      return { code: 1009, reason: '' };
+    default:
+      return String(error.code).startsWith('WS_ERR_') ? { code: 1002, reason: '' } : undefined;
+  }
+}

@@ -12,6 +12,8 @@ export type Config = Readonly<{
   /** Undefined is every interface. */
   host: string | undefined;
   production: boolean;
+  /** Whether the playground is served. */
+  development: boolean;
   logLevel: string;
   pingIntervalMs: number;
   /** How long a connection may stay without a verified token; 0 is for ever. */
@@ -31,6 +33,11 @@ export type Config = Readonly<{
   maxBufferedBytes: number;
   /** Undefined is any. */
   allowedOrigins: AllowedOrigins | undefined;
+  metrics: boolean;
+  /** Asked of whoever reads the metrics; undefined asks nothing. */
+  metricsToken: string | undefined;
+  /** How many proxies in front are believed in `X-Forwarded-For`. */
+  trustedProxies: number;
   enforceTokenExpiry: boolean;
 }>;
 
@@ -120,6 +127,9 @@ const variables = z
         return z.NEVER;
       }
     }),
+    METRICS: boolean(),
+    METRICS_TOKEN: z.string().optional(),
+    TRUST_PROXY: integer(0, 0, 100),
     ENFORCE_TOKEN_EXPIRY: boolean(),
   })
   .check(({ value, issues }) => {
@@ -142,7 +152,7 @@ const ORIGINS_EXPECTED =
 export const variableNames: readonly string[] = Object.keys(variables.shape);
 
 /** Variables whose text must never be shown. */
-const SECRETS = new Set(['JWT_SECRET', 'JWT_SECRET_PREVIOUS']);
+const SECRETS = new Set(['JWT_SECRET', 'JWT_SECRET_PREVIOUS', 'METRICS_TOKEN']);
 
 /** Environment → configuration, or a `ConfigError` that lists every problem. An empty variable is like none. */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
@@ -165,6 +175,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     port: data.PORT,
     host: data.HOST,
     production: data.NODE_ENV === 'production',
+    development: data.NODE_ENV === 'development',
     logLevel: data.LOG_LEVEL,
     pingIntervalMs: data.PING_INTERVAL_SECONDS,
     authTimeoutMs: data.AUTH_TIMEOUT_SECONDS,
@@ -176,6 +187,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     maxBodyBytes: data.MAX_BODY_BYTES,
     maxBufferedBytes: data.MAX_BUFFERED_BYTES,
     allowedOrigins: data.ALLOWED_ORIGINS,
+    metrics: data.METRICS,
+    metricsToken: data.METRICS_TOKEN,
+    trustedProxies: data.TRUST_PROXY,
     enforceTokenExpiry: data.ENFORCE_TOKEN_EXPIRY,
   });
 }

@@ -8,6 +8,8 @@ export interface Reply {
   readonly body: string;
   /** Further header fields. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Called when the answer has been written. */
+  readonly onWritten?: () => void;
 }
 
 /** A refusal with the status and the text that the client reads. Thrown by endpoints, written by the router. */
@@ -84,6 +86,7 @@ export function sendReply(request: IncomingMessage, response: ServerResponse, re
   const body = request.method === 'HEAD' ? '' : reply.body;
   if (request.complete || reply.headers?.['Connection'] !== 'close') {
     response.end(body);
+    reply.onWritten?.();
     return;
   }
 

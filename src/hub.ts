@@ -48,10 +48,10 @@ export class Hub {
     this.#hand(subscriber, encodeFrame(encodeSubscribed(channel)));
   }
 
-  /** Leaves all channels. Safe to call for a subscriber the hub never knew, or twice. */
-  remove(subscriber: Subscriber): void {
+  /** Leaves all channels and returns how many. Safe to call for a subscriber the hub never knew, or twice. */
+  remove(subscriber: Subscriber): number {
     const channels = this.#channelsBySubscriber.get(subscriber);
-    if (channels === undefined) return;
+    if (channels === undefined) return 0;
 
     this.#channelsBySubscriber.delete(subscriber);
     this.#subscriptions -= channels.size;
@@ -61,6 +61,7 @@ export class Hub {
       // An empty set left behind would leak one entry for every channel ever seen.
       if (subscribers?.size === 0) this.#subscribersByChannel.delete(channel);
     }
+    return channels.size;
   }
 
   /** Hands the text to every subscriber of the channel and returns how many took it. */

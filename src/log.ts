@@ -24,12 +24,15 @@ async function prettyStream() {
 }
 
 /** Wraps a function so that it runs at most once in `intervalMs`; calls in between are dropped. */
-export function rateLimited(intervalMs: number, run: () => void): () => void {
+export function rateLimited<Args extends unknown[]>(
+  intervalMs: number,
+  run: (...args: Args) => void,
+): (...args: Args) => void {
   let next = Number.NEGATIVE_INFINITY;
-  return () => {
+  return (...args) => {
     const now = performance.now();
     if (now < next) return;
     next = now + intervalMs;
-    run();
+    run(...args);
   };
 }

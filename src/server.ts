@@ -1,6 +1,8 @@
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import { addressOf } from './address.ts';
 import { broadcastHandler } from './broadcast.ts';
 import { LocalBroker } from './broker.ts';
 import { disconnects } from './close-codes.ts';
@@ -13,6 +15,7 @@ import { endWithReply, HttpError, sendReply } from './http.ts';
 import { Hub } from './hub.ts';
 import { infoHandler } from './info.ts';
 import { type Log, rateLimited } from './log.ts';
+import { Metrics, metricsHandler } from './metrics.ts';
 import { Outbox } from './outbox.ts';
 import { landingPage } from './pages.ts';
 import { createRouter } from './router.ts';
@@ -50,8 +53,11 @@ export function createServer(config: Config, log: Log): Server {
   const heartbeat = new Heartbeat(config.pingIntervalMs, TICK_MS);
   const deadlines = new Deadlines(TICK_MS);
   const connections = new Set<Connection>();
+  const metrics = config.metrics ? new Metrics(hub, connections) : undefined;
   const context: ConnectionContext = {
     config,
+    log,
+    metrics,
     hub,
     tokens,
     heartbeat,
@@ -78,8 +84,9 @@ export function createServer(config: Config, log: Log): Server {
         'GET /': landingPage(),
         'GET /info.json': infoHandler(hub),
         'GET /healthz': healthHandler(() => (closing === undefined ? 'ok' : 'draining')),
-        'POST /broadcast': broadcastHandler(tokens, broker, config),
+        'POST /broadcast': broadcastHandler({ config, tokens, broker, log, metrics }),
         'GET /subscribe': upgradeRequired,
+        ...(metrics && { 'GET /metrics': metricsHandler(metrics, config.metricsToken) }),
       },
       log,
     ),
@@ -95,7 +102,9 @@ export function createServer(config: Config, log: Log): Server {
         throw new HttpError(503, 'Too many connections', { 'Retry-After': '5' });
       }
     },
-    open: (ws, socket) => new Connection(ws, socket, context),
+    open(ws, socket, request) {
+      new Connection(ws, socket, addressOf(request, config.trustedProxies), context);
+    },
   });
 
   const shutDown = async () => {
@@ -110,6 +119,8 @@ export function createServer(config: Config, log: Log): Server {
     const closed = new Promise<void>((resolve) => httpServer.close(() => resolve()));
     const patience = setTimeout(() => httpServer.closeAllConnections(), FINISH_REQUESTS_MS);
     await closed;
+    // ws says so of the last ones a few ticks after their sockets have gone.
+    await setImmediate();
     clearTimeout(patience);
     clearInterval(timer);
     log.info('closed');

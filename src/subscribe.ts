@@ -1,11 +1,13 @@
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket } from 'ws';
-import { type Disconnect, disconnects } from './close-codes.ts';
+import { brokenFrame, type Disconnect, disconnects } from './close-codes.ts';
 import type { Config } from './config.ts';
 import type { Deadlines, Expiring } from './deadlines.ts';
 import { encodeFrame, type Frame } from './frame.ts';
 import type { Beating, Heartbeat } from './heartbeat.ts';
 import type { Hub, Subscriber } from './hub.ts';
+import type { Log } from './log.ts';
+import type { AuthenticationFailure, CountedConnection, Metrics } from './metrics.ts';
 import type { Batch, Outbox, Outlet } from './outbox.ts';
 import { type Channel, PONG, parseClientMessage, parseSubscription } from './protocol.ts';
 import type { TokenVerifier } from './token.ts';
@@ -13,6 +15,8 @@ import type { TokenVerifier } from './token.ts';
 /** What all connections of a server share. */
 export interface ConnectionContext {
   readonly config: Config;
+  readonly log: Log;
+  readonly metrics: Metrics | undefined;
   readonly hub: Hub;
   readonly tokens: TokenVerifier;
   readonly heartbeat: Heartbeat;
@@ -24,23 +28,33 @@ export interface ConnectionContext {
 
 const PONG_FRAME = encodeFrame(PONG);
 
+let lastId = 0;
+
 /** One websocket: upgraded → authenticated, any number of times → closed. */
-export class Connection implements Subscriber, Beating, Expiring, Outlet {
+export class Connection implements Subscriber, Beating, Expiring, Outlet, CountedConnection {
   awaitingPong = false;
   batch: Batch | undefined = undefined;
+  isAuthenticated = false;
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
+  readonly #address: string;
   readonly #context: ConnectionContext;
   readonly #beat: number;
-  #isAuthenticated = false;
+  /** Names the connection in the log. */
+  readonly #id: number;
+  #channels = 0;
+  #disconnect: Disconnect | undefined;
   /** The slot in which this connection ends: unauthenticated, or because its token has expired. */
   #deadline: number | undefined;
 
-  /** `socket` is the raw socket that `ws` was made from. */
-  constructor(ws: WebSocket, socket: Duplex, context: ConnectionContext) {
+  /** `socket` is the raw socket that `ws` was made from, `address` whom it belongs to as far as we know. */
+  constructor(ws: WebSocket, socket: Duplex, address: string, context: ConnectionContext) {
     this.#ws = ws;
     this.#socket = socket;
+    this.#address = address;
     this.#context = context;
+    lastId += 1;
+    this.#id = lastId;
     this.#beat = context.heartbeat.add(this);
     if (context.config.authTimeoutMs > 0) this.#endIn(context.config.authTimeoutMs);
     context.connections.add(this);
@@ -49,12 +63,13 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet {
     ws.on('pong', () => {
       this.awaitingPong = false;
     });
-    // A broken frame: ws has already answered with a close frame; from now on it takes nothing more.
-    ws.on('error', () => this.#leave());
-    ws.on('close', () => {
-      this.#leave();
-      context.connections.delete(this);
-    });
+    ws.on('error', (error) => this.#break(error));
+    ws.on('close', (code) => this.#closed(code));
+  }
+
+  /** What the peer has not taken yet. */
+  get bufferedBytes(): number {
+    return this.#socket.writableLength;
   }
 
   deliver(frame: Frame): boolean {
@@ -68,7 +83,7 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet {
     // at once, from its parser; what waits at that moment is dropped.
     if (!this.#isOpen) return;
     // Asked before the write, so of earlier turns: a burst must not end those who had read everything.
-    if (this.#socket.writableLength > this.#context.config.maxBufferedBytes) {
+    if (this.bufferedBytes > this.#context.config.maxBufferedBytes) {
       this.end(disconnects.tooSlow);
       return;
     }
@@ -81,11 +96,12 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet {
   }
 
   expire(): void {
-    this.end(this.#isAuthenticated ? disconnects.tokenExpired : disconnects.authenticationTimeout);
+    this.end(this.isAuthenticated ? disconnects.tokenExpired : disconnects.authenticationTimeout);
   }
 
   /** Says why in a close frame; ws ends the connection for good when the peer does not answer it in time. */
   end(disconnect: Disconnect): void {
+    this.#disconnect ??= disconnect;
     this.#leave();
     this.#context.outbox.flush(this);
     this.#ws.close(disconnect.code, disconnect.reason);
@@ -120,20 +136,21 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet {
     const { config, hub, tokens } = this.#context;
     const signed = token === undefined ? undefined : tokens.verify(token);
     if (!signed?.ok) {
-      this.end(disconnects.notAuthorized);
+      this.#refuse(disconnects.notAuthorized, 'token');
       return;
     }
     const channels = parseSubscription(signed.value, config.maxChannelLength);
     if (!channels.ok) {
-      this.end(CHANNEL_FAULTS[channels.reason]);
+      const disconnect = CHANNEL_FAULTS[channels.reason];
+      this.#refuse(disconnect, disconnect === disconnects.channelTooLong ? 'limits' : 'channels');
       return;
     }
     if (this.#isTooMany(channels.value)) {
-      this.end(disconnects.tooManyChannels);
+      this.#refuse(disconnects.tooManyChannels, 'limits');
       return;
     }
 
-    this.#isAuthenticated = true;
+    this.isAuthenticated = true;
     this.#clearDeadline();
     const { exp } = signed.value.claims;
     // The newest token decides how long the connection may live.
@@ -157,10 +174,42 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet {
     this.#deadline = undefined;
   }
 
+  #refuse(disconnect: Disconnect, reason: AuthenticationFailure): void {
+    this.#context.metrics?.authenticationFailed(reason);
+    this.end(disconnect);
+  }
+
+  /** ws has answered a broken frame with a close frame already, and takes nothing more. */
+  #break(error: Error): void {
+    const disconnect = brokenFrame(error);
+    if (disconnect !== undefined) this.#disconnect ??= disconnect;
+    this.#leave();
+  }
+
   #leave(): void {
     this.#clearDeadline();
-    this.#context.hub.remove(this);
+    this.#channels += this.#context.hub.remove(this);
     this.#context.heartbeat.remove(this, this.#beat);
+  }
+
+  #closed(peerCode: number): void {
+    this.#leave();
+    const { connections, log, metrics } = this.#context;
+    connections.delete(this);
+    // A peer that could not read our close frame is told apart by our code, not by 1006.
+    const code = this.#disconnect?.code ?? peerCode;
+    metrics?.disconnected(code, this.#disconnect !== undefined);
+    log.info(
+      {
+        connection: this.#id,
+        address: this.#address,
+        code,
+        // A peer's own reason is its text, and stays out of the log.
+        reason: this.#disconnect?.reason,
+        channels: this.#channels,
+      },
+      'disconnected',
+    );
   }
 }
 

@@ -31,8 +31,8 @@ export interface UpgradeOptions {
   readonly config: Config;
   /** Throws an `HttpError` when no further websocket is taken now. */
   admit(): void;
-  /** Takes an open websocket and the raw socket that it was made from. */
-  open(ws: WebSocket, socket: Duplex): void;
+  /** Takes an open websocket, the raw socket that it was made from, and the request that asked for it. */
+  open(ws: WebSocket, socket: Duplex, request: IncomingMessage): void;
 }
 
 /**
@@ -82,7 +82,7 @@ export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeO
       endWithReply(socket, error.toReply());
       return;
     }
-    webSocketServer.handleUpgrade(request, socket, head, (ws) => open(ws, socket));
+    webSocketServer.handleUpgrade(request, socket, head, (ws) => open(ws, socket, request));
   });
 }
 

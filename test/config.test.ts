@@ -22,6 +22,7 @@ describe('loadConfig', () => {
       port: 3000,
       host: undefined,
       production: false,
+      development: false,
       logLevel: 'info',
       pingIntervalMs: 15_000,
       authTimeoutMs: 30_000,
@@ -33,6 +34,9 @@ describe('loadConfig', () => {
       maxBodyBytes: 1_048_576,
       maxBufferedBytes: 4_194_304,
       allowedOrigins: undefined,
+      metrics: false,
+      metricsToken: undefined,
+      trustedProxies: 0,
       enforceTokenExpiry: false,
     });
   });
@@ -56,6 +60,9 @@ describe('loadConfig', () => {
         MAX_BODY_BYTES: '2000',
         MAX_BUFFERED_BYTES: '4000',
         ALLOWED_ORIGINS: 'https://example.com',
+        METRICS: 'true',
+        METRICS_TOKEN: 'token',
+        TRUST_PROXY: '2',
         ENFORCE_TOKEN_EXPIRY: 'true',
       }),
     ).toEqual({
@@ -64,6 +71,7 @@ describe('loadConfig', () => {
       port: 0,
       host: '::1',
       production: true,
+      development: false,
       logLevel: 'debug',
       pingIntervalMs: 2_500,
       authTimeoutMs: 0,
@@ -75,6 +83,9 @@ describe('loadConfig', () => {
       maxBodyBytes: 2_000,
       maxBufferedBytes: 4_000,
       allowedOrigins: new AllowedOrigins(['https://example.com']),
+      metrics: true,
+      metricsToken: 'token',
+      trustedProxies: 2,
       enforceTokenExpiry: true,
     });
   });

@@ -1,64 +1,63 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { execFile, spawn } from 'node:child_process';
+import { symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
+import { Program, temporaryFolder } from './program.ts';
 
-/** An empty folder that is gone when the test ends. */
-export async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'bifrost-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+/** A program that runs samples, and where a reader gets it when it is missing. */
+export interface Tool {
+  readonly command: string;
+  /** Completes the sentence "this test needs …". */
+  readonly needs: string;
+}
+
+/** A folder with these files (name → content) to run samples in. Node finds our packages from there. */
+export async function sampleFolder(files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = await temporaryFolder();
+  await symlink(resolve('node_modules'), join(folder, 'node_modules'));
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
   return folder;
 }
 
-/** The program, run from its sources in a folder of its own with nothing but the given environment. */
-export function startProgram(cwd: string, env: Readonly<Record<string, string>>): Program {
-  const loader = resolve('node_modules/tsx/dist/loader.mjs');
-  const child = spawn(process.execPath, ['--import', loader, resolve('src/main.ts')], {
+export interface RunOptions {
+  readonly cwd?: string;
+  /** Beside the environment of the tests, in which Ruby and others may find their packages. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs a program to its end and resolves to what it printed. Rejects, saying what to install, when it fails. */
+export async function run(
+  tool: Tool,
+  args: readonly string[],
+  { cwd, env }: RunOptions = {},
+): Promise<string> {
+  try {
+    const ended = await promisify(execFile)(tool.command, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      // A sample that hangs must not outlive the tests.
+      timeout: 20_000,
+    });
+    return ended.stdout;
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n(this test needs ${tool.needs})`);
+  }
+}
+
+/** Starts a Node program that stays, until the test ends; resolves to the port that it says it listens on. */
+export async function startNode(
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+): Promise<number> {
+  const child = spawn(process.execPath, args, {
     cwd,
-    env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'], ...env },
   });
   onTestFinished(() => {
     child.kill('SIGKILL');
   });
-  return new Program(child);
-}
-
-export class Program {
-  readonly child: ChildProcess;
-  /** Everything that was printed so far, on both streams. */
-  output = '';
-  /** How it ended, after its last line. */
-  readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
-
-  constructor(child: ChildProcess) {
-    this.child = child;
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.on('data', (chunk: Buffer) => {
-        this.output += chunk.toString();
-        child.emit('printed');
-      });
-    }
-    this.ended = once(child, 'close').then(([code, signal]) => {
-      child.emit('printed');
-      return { code, signal };
-    });
-  }
-
-  /** Resolves to the match once the output has it; rejects when the program ends without. */
-  async prints(pattern: RegExp): Promise<RegExpExecArray> {
-    for (;;) {
-      const match = pattern.exec(this.output);
-      if (match !== null) return match;
-      if (this.child.exitCode !== null) throw new Error(`ended without ${pattern}: ${this.output}`);
-      await once(this.child, 'printed');
-    }
-  }
-
-  /** Resolves to the port it listens on. */
-  async listening(): Promise<number> {
-    return Number((await this.prints(/listens on .* port (\d+)/))[1]);
-  }
+  const [, port] = await new Program(child).prints(/\bport"?[ :]+(\d+)/);
+  return Number(port);
 }

@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { ClientOptions } from 'ws';
 import { loadConfig } from '../../src/config.ts';
+import type { Log } from '../../src/log.ts';
 import { createServer, type Server } from '../../src/server.ts';
 import { connectClient, type TestClient } from './client.ts';
 import { connectRaw, type RawConnection } from './raw.ts';
@@ -23,10 +24,13 @@ export interface TestServer {
 }
 
 /** A real server on a free port, closed when the test ends. `env` is what an operator would set. */
-export async function startServer(env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
+export async function startServer(
+  env: Readonly<Record<string, string>> = {},
+  log: Log = pino({ level: 'silent' }),
+): Promise<TestServer> {
   const server = createServer(
     loadConfig({ JWT_SECRET: SECRET, HOST: '127.0.0.1', PORT: '0', DRAIN_SECONDS: '0', ...env }),
-    pino({ level: 'silent' }),
+    log,
   );
   const { port } = await server.listen();
   onTestFinished(() => server.close());

@@ -1,0 +1,139 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { HttpError } from './http.ts';
+import type { Hub } from './hub.ts';
+import type { Handler } from './router.ts';
+
+/** What became of a `POST /broadcast`. */
+export type BroadcastResult = 'success' | 'refused' | 'failed';
+
+/** Why a connection did not get what it asked for. */
+export type AuthenticationFailure = 'token' | 'channels' | 'limits' | 'timeout';
+
+/** A connection as it is counted. */
+export interface CountedConnection {
+  readonly isAuthenticated: boolean;
+  readonly bufferedBytes: number;
+}
+
+/** Codes that a peer may close with and that are told apart; any other would be a series of the peer's choice. */
+const PEER_CODES = new Set([1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011]);
+
+/** Counts what happens for Prometheus. What can be read off the server's state is read when somebody asks. */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #broadcasts: Counter<'result'>;
+  readonly #durations: Histogram;
+  readonly #disconnects: Counter<'code'>;
+  readonly #failures: Counter<'reason'>;
+
+  constructor(hub: Hub, connections: ReadonlySet<CountedConnection>) {
+    const registers = [this.registry];
+    collectDefaultMetrics({ register: this.registry });
+
+    const gauge = (name: string, help: string, read: () => number) => {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(read());
+        },
+      });
+    };
+    const sum = (count: (connection: CountedConnection) => number) => () => {
+      let total = 0;
+      for (const connection of connections) total += count(connection);
+      return total;
+    };
+    gauge('bifrost_connections', 'Websockets open now.', () => connections.size);
+    gauge(
+      'bifrost_authenticated_connections',
+      'Websockets open now that have shown a valid token.',
+      sum(({ isAuthenticated }) => Number(isAuthenticated)),
+    );
+    gauge(
+      'bifrost_subscriptions',
+      'Pairs of websocket and channel held now.',
+      () => hub.subscriptions,
+    );
+    gauge('bifrost_channels', 'Channels that have a subscriber now.', () => hub.channels);
+    gauge(
+      'bifrost_buffered_bytes',
+      'Bytes that wait for their websocket to take them.',
+      sum(({ bufferedBytes }) => bufferedBytes),
+    );
+
+    new Counter({
+      name: 'bifrost_deliveries_total',
+      help: 'Messages and confirmations handed to websockets.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(hub.deliveries);
+      },
+    });
+    this.#broadcasts = new Counter({
+      name: 'bifrost_broadcasts_total',
+      help: 'Broadcasts posted, by what became of them.',
+      labelNames: ['result'],
+      registers,
+    });
+    this.#durations = new Histogram({
+      name: 'bifrost_broadcast_duration_seconds',
+      help: 'Time from a broadcast read to its answer written.',
+      buckets: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2],
+      registers,
+    });
+    this.#disconnects = new Counter({
+      name: 'bifrost_disconnects_total',
+      help: 'Websockets that ended, by close code; ours where we hung up.',
+      labelNames: ['code'],
+      registers,
+    });
+    this.#failures = new Counter({
+      name: 'bifrost_authentication_failures_total',
+      help: 'Websockets closed because they could not be subscribed, by what was wrong.',
+      labelNames: ['reason'],
+      registers,
+    });
+    // A series that is there from the start can be seen to rise from 0.
+    for (const result of ['success', 'refused', 'failed']) this.#broadcasts.inc({ result }, 0);
+    for (const reason of ['token', 'channels', 'limits', 'timeout']) {
+      this.#failures.inc({ reason }, 0);
+    }
+  }
+
+  /** `startMs` is the `performance.now()` at which its body had been read, if it was. */
+  broadcast(result: BroadcastResult, startMs?: number): void {
+    this.#broadcasts.inc({ result });
+    if (startMs !== undefined) this.#durations.observe((performance.now() - startMs) / 1_000);
+  }
+
+  /** `isOurs` tells a code of `close-codes.ts` from one that the peer chose. */
+  disconnected(code: number, isOurs: boolean): void {
+    this.#disconnects.inc({ code: isOurs || PEER_CODES.has(code) ? code : 'other' });
+  }
+
+  authenticationFailed(reason: AuthenticationFailure): void {
+    this.#failures.inc({ reason });
+  }
+}
+
+/** `GET /metrics` in Prometheus' text format, behind a bearer token (RFC 6750) when there is one. */
+export function metricsHandler(metrics: Metrics, token: string | undefined): Handler {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  const expected = token === undefined ? undefined : digest(`Bearer ${token}`);
+
+  return async ({ headers }) => {
+    // Digests have one length, whatever was sent, so the comparison takes one time.
+    if (expected && !timingSafeEqual(digest(headers.authorization ?? ''), expected)) {
+      throw new HttpError(401, 'Bearer token required', { 'WWW-Authenticate': 'Bearer' });
+    }
+    return {
+      status: 200,
+      contentType: metrics.registry.contentType,
+      body: await metrics.registry.metrics(),
+    };
+  };
+}

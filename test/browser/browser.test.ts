@@ -1,0 +1,172 @@
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import { delimiter, dirname, join } from 'node:path';
+import { type Browser, chromium, type Page, type WebSocket } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { startServer } from '../support/server.ts';
+import { snippet } from '../support/snippets.ts';
+import { sign } from '../support/tokens.ts';
+
+const require = createRequire(import.meta.url);
+const SCRIPTS = dirname(require.resolve('reconnectingwebsocket'));
+
+function findChromium(): string {
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  const found = folders.map((folder) => join(folder, 'chromium')).find((path) => existsSync(path));
+  if (found === undefined) {
+    throw new Error('chromium is not on the PATH: apt-get install chromium');
+  }
+  return found;
+}
+
+/** The README's page, made to connect to this port, behind the functions that it leaves to the app. */
+function pageFor(port: number): string {
+  const published = "'wss://bifrost.example.com/subscribe'";
+  const client = snippet('2. Subscribe in the browser', 'html');
+  if (!client.includes(published))
+    throw new Error(`the README's client does not name ${published}`);
+  return `<!doctype html>
+    <meta charset="utf-8">
+    <script>const showGreeting = (data) => console.log('greeting: ' + data);</script>
+    ${client.replace(published, `'ws://127.0.0.1:${port}/subscribe'`)}`;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** The app of the README: it serves the page, the package's own script and `POST /bifrost-token`. */
+async function startApp(bifrostPort: number, answerToken: () => Answer) {
+  const app = createServer((request, response) => {
+    switch (`${request.method} ${request.url}`) {
+      case 'GET /':
+        response.setHeader('Content-Type', 'text/html').end(pageFor(bifrostPort));
+        return;
+      case 'GET /reconnecting-websocket.min.js':
+        response.end(readFileSync(join(SCRIPTS, 'reconnecting-websocket.min.js')));
+        return;
+      case 'POST /bifrost-token': {
+        const { status, body } = answerToken();
+        response.writeHead(status, { 'Content-Type': 'application/json' }).end(body);
+        return;
+      }
+      default:
+        response.writeHead(404).end();
+    }
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => {
+    app.closeAllConnections();
+    app.close();
+  });
+  await once(app, 'listening');
+  return `http://127.0.0.1:${(app.address() as AddressInfo).port}/`;
+}
+
+const goodToken = (): Answer => ({
+  status: 200,
+  body: JSON.stringify({ token: sign({ channels: ['user:1'] }) }),
+});
+
+/** Resolves when the page's console says this. To be called before the cause. */
+const says = (page: Page, text: string) =>
+  page.waitForEvent('console', (message) => message.text() === text);
+
+describe('the browser client of the README', () => {
+  let browser: Browser;
+
+  beforeAll(async () => {
+    browser = await chromium.launch({
+      executablePath: findChromium(),
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    });
+  });
+  afterAll(() => browser?.close());
+
+  const newPage = async () => {
+    const page = await browser.newPage();
+    onTestFinished(() => page.close());
+    return page;
+  };
+
+  it('authenticates, is confirmed and receives; after a restart of the server it does so again', async () => {
+    const bifrost = await startServer();
+    let tokensAsked = 0;
+    const url = await startApp(bifrost.port, () => {
+      tokensAsked += 1;
+      return goodToken();
+    });
+    const page = await newPage();
+
+    const confirmed = says(page, 'subscribed to user:1');
+    await page.goto(url);
+    await confirmed;
+    expect(tokensAsked).toBe(1);
+
+    const received = says(page, 'greeting: Hello');
+    expect(await bifrost.broadcast('user:1', { event: 'greeting', data: 'Hello' })).toBe(1);
+    await received;
+
+    const confirmedAgain = says(page, 'subscribed to user:1');
+    await bifrost.server.close();
+    const restarted = await startServer({ PORT: String(bifrost.port) });
+    await confirmedAgain;
+    expect(tokensAsked).toBe(2);
+    expect(await restarted.stats()).toEqual({ deliveries: 1, connected: 1 });
+
+    const receivedAgain = says(page, 'greeting: Welcome back');
+    expect(await restarted.broadcast('user:1', { event: 'greeting', data: 'Welcome back' })).toBe(
+      1,
+    );
+    await receivedAgain;
+  });
+
+  it('connects again and asks again when the app has no token for it', async () => {
+    const { port } = await startServer();
+    const answers = [{ status: 500, body: 'out of order' }];
+    const url = await startApp(port, () => answers.shift() ?? goodToken());
+    const page = await newPage();
+
+    const confirmed = says(page, 'subscribed to user:1');
+    await page.goto(url);
+    await confirmed;
+
+    expect(answers).toEqual([]);
+  });
+
+  it('stays away once the user is logged out', async () => {
+    const { port } = await startServer();
+    const url = await startApp(port, () => ({ status: 401, body: '' }));
+    const page = await newPage();
+    await page.clock.install();
+    const sockets: WebSocket[] = [];
+    page.on('websocket', (socket) => sockets.push(socket));
+
+    const closed = page
+      .waitForEvent('websocket')
+      .then((socket) => socket.waitForEvent('close', { timeout: 10_000 }));
+    await page.goto(url);
+    await closed;
+    // Far longer than the client would ever wait before it comes back.
+    await page.clock.runFor(120_000);
+
+    // A socket of our own, opened now, is the second one: the client opened none before it.
+    const fence = page.waitForEvent('websocket');
+    await page.evaluate((address) => {
+      new WebSocket(address);
+    }, `ws://127.0.0.1:${port}/subscribe?fence`);
+    await fence;
+    expect(sockets.map((socket) => new URL(socket.url()).search)).toEqual(['', '?fence']);
+  });
+});

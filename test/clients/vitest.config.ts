@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/clients/*.test.ts'],
+    globalSetup: ['test/clients/build.ts'],
+    restoreMocks: true,
+    testTimeout: 30_000,
+  },
+});
