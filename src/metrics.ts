@@ -19,6 +19,13 @@ export interface CountedConnection {
 /** Codes that a peer may close with and that are told apart; any other would be a series of the peer's choice. */
 const PEER_CODES = new Set([1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011]);
 
+/** Gauges of prom-client that are named like counters, which Prometheus' own check refuses. */
+const MISNAMED_DEFAULTS = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
+
 /** Counts what happens for Prometheus. What can be read off the server's state is read when somebody asks. */
 export class Metrics {
   readonly registry = new Registry();
@@ -30,6 +37,7 @@ export class Metrics {
   constructor(hub: Hub, connections: ReadonlySet<CountedConnection>) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
+    for (const name of MISNAMED_DEFAULTS) this.registry.removeSingleMetric(name);
 
     const gauge = (name: string, help: string, read: () => number) => {
       new Gauge({
