@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AllowedOrigins } from './origins.ts';
+import { type CertificateFiles, readCertificate } from './tls.ts';
 
 /** The settings of one server. Made by `loadConfig`, from the environment alone. */
 export type Config = Readonly<{
@@ -39,6 +40,9 @@ export type Config = Readonly<{
   /** How many proxies in front are believed in `X-Forwarded-For`. */
   trustedProxies: number;
   enforceTokenExpiry: boolean;
+  /** Serve https and wss with this certificate; undefined is plain http. */
+  tls: CertificateFiles | undefined;
+  compression: boolean;
 }>;
 
 /** Every problem of an environment, for the operator to read. */
@@ -131,6 +135,15 @@ const variables = z
     METRICS_TOKEN: z.string().optional(),
     TRUST_PROXY: integer(0, 0, 100),
     ENFORCE_TOKEN_EXPIRY: boolean(),
+    TLS_CERT_FILE: z.string().optional(),
+    TLS_KEY_FILE: z.string().optional(),
+    COMPRESSION: boolean(),
+  })
+  .check(({ value, issues }) => {
+    const problem = tlsProblem(value.TLS_CERT_FILE, value.TLS_KEY_FILE);
+    if (problem !== undefined) {
+      issues.push({ code: 'custom', path: ['TLS_CERT_FILE'], message: problem, input: value });
+    }
   })
   .check(({ value, issues }) => {
     // One broadcast may be as large as a body: a reader that is one behind must not be taken for a slow one.
@@ -144,6 +157,17 @@ const variables = z
       });
     }
   });
+
+function tlsProblem(certFile: string | undefined, keyFile: string | undefined): string | undefined {
+  if (certFile === undefined && keyFile === undefined) return undefined;
+  if (certFile === undefined || keyFile === undefined) return 'and TLS_KEY_FILE go together';
+  try {
+    readCertificate({ certFile, keyFile });
+    return undefined;
+  } catch (error) {
+    return `and TLS_KEY_FILE must be a certificate and its key (${(error as Error).message})`;
+  }
+}
 
 const ORIGINS_EXPECTED =
   'must be a comma-separated list of origins such as https://example.com or https://*.example.com';
@@ -191,5 +215,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     metricsToken: data.METRICS_TOKEN,
     trustedProxies: data.TRUST_PROXY,
     enforceTokenExpiry: data.ENFORCE_TOKEN_EXPIRY,
+    tls:
+      data.TLS_CERT_FILE !== undefined && data.TLS_KEY_FILE !== undefined
+        ? { certFile: data.TLS_CERT_FILE, keyFile: data.TLS_KEY_FILE }
+        : undefined,
+    compression: data.COMPRESSION,
   });
 }

@@ -62,6 +62,7 @@ async function main(): Promise<void> {
   process.on('SIGTERM', () => server.close());
   // Only a second Ctrl-C means it.
   process.once('SIGINT', () => server.close());
+  if (config.tls !== undefined) process.on('SIGHUP', () => server.renewCertificate());
 
   try {
     const { address, port } = await server.listen();

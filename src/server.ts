@@ -1,17 +1,17 @@
-import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { addressOf } from './address.ts';
 import { broadcastHandler } from './broadcast.ts';
 import { LocalBroker } from './broker.ts';
 import { disconnects } from './close-codes.ts';
+import { Compressor } from './compression.ts';
 import type { Config } from './config.ts';
 import { Deadlines } from './deadlines.ts';
 import { spreadOver } from './drain.ts';
 import { healthHandler } from './health.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { endWithReply, HttpError, sendReply } from './http.ts';
+import { HttpError } from './http.ts';
+import { createListener, renewCertificate } from './http-server.ts';
 import { Hub } from './hub.ts';
 import { infoHandler } from './info.ts';
 import { type Log, rateLimited } from './log.ts';
@@ -21,7 +21,7 @@ import { landingPage } from './pages.ts';
 import { createRouter } from './router.ts';
 import { Connection, type ConnectionContext } from './subscribe.ts';
 import { TokenVerifier } from './token.ts';
-import { acceptUpgrades, isWebsocketUpgrade, upgradeRequired } from './upgrade.ts';
+import { acceptUpgrades, upgradeRequired } from './upgrade.ts';
 
 /** A server made of a configuration; nothing is bound before `listen`. */
 export interface Server {
@@ -32,6 +32,8 @@ export interface Server {
    * the last connection is gone: within seconds of the window whatever the clients do. Calling it twice is safe.
    */
   close(): Promise<void>;
+  /** Serves new connections with the certificate that its files hold now. Keeps the old one when they are unusable. */
+  renewCertificate(): void;
 }
 
 /** How exact pings and deadlines are. One timer drives them all. */
@@ -63,22 +65,14 @@ export function createServer(config: Config, log: Log): Server {
     heartbeat,
     deadlines,
     outbox: new Outbox(),
+    compressor: new Compressor(),
     connections,
   };
   let timer: NodeJS.Timeout | undefined;
   let closing: Promise<void> | undefined;
 
-  const httpServer = createHttpServer(
-    {
-      headersTimeout: 10_000,
-      requestTimeout: 15_000,
-      connectionsCheckingInterval: 5_000,
-      // Longer than the 60 s of the usual load balancer, which must be the one to close an idle connection.
-      keepAliveTimeout: 65_000,
-      // The router refuses it instead, in our form.
-      requireHostHeader: false,
-      shouldUpgradeCallback: isWebsocketUpgrade,
-    },
+  const httpServer = createListener(
+    config.tls,
     createRouter(
       {
         'GET /': landingPage(),
@@ -91,7 +85,6 @@ export function createServer(config: Config, log: Log): Server {
       log,
     ),
   );
-  answerInOurForm(httpServer);
   acceptUpgrades(httpServer, {
     config,
     admit() {
@@ -140,32 +133,14 @@ export function createServer(config: Config, log: Log): Server {
         });
       }),
     close: () => (closing ??= shutDown()),
+    renewCertificate() {
+      if (config.tls === undefined) return;
+      try {
+        renewCertificate(httpServer, config.tls);
+        log.info('certificate renewed');
+      } catch (error) {
+        log.error({ err: error }, 'the certificate cannot be used; the old one stays');
+      }
+    },
   };
-}
-
-/** Node would end these without a word, or with an answer that is not ours. */
-function answerInOurForm(httpServer: HttpServer): void {
-  httpServer.on('connect', (_request, socket: Duplex) => {
-    endWithReply(socket, new HttpError(404, 'Not found').toReply());
-  });
-  httpServer.on('checkExpectation', (request, response) => {
-    sendReply(request, response, new HttpError(417, 'Expectation failed').toReply());
-  });
-  httpServer.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    endWithReply(socket, parserRefusal(error.code).toReply());
-  });
-}
-
-/** The answer to what Node's HTTP parser or its timeouts refused. */
-function parserRefusal(code: string | undefined): HttpError {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return new HttpError(431, 'Request header fields too large');
-    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return new HttpError(413, 'Chunk extensions too large');
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new HttpError(408, 'Request timeout');
-    default:
-      return new HttpError(400, 'Bad request');
-  }
 }

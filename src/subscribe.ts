@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket } from 'ws';
 import { brokenFrame, type Disconnect, disconnects } from './close-codes.ts';
+import type { Compressor } from './compression.ts';
 import type { Config } from './config.ts';
 import type { Deadlines, Expiring } from './deadlines.ts';
 import { encodeFrame, type Frame } from './frame.ts';
@@ -22,6 +23,7 @@ export interface ConnectionContext {
   readonly heartbeat: Heartbeat;
   readonly deadlines: Deadlines;
   readonly outbox: Outbox;
+  readonly compressor: Compressor;
   /** Every connection from its upgrade to its last byte. */
   readonly connections: Set<Connection>;
 }
@@ -40,6 +42,8 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
   readonly #address: string;
   readonly #context: ConnectionContext;
   readonly #beat: number;
+  /** Whether the peer negotiated permessage-deflate, the only extension there is. */
+  readonly #isCompressed: boolean;
   /** Names the connection in the log. */
   readonly #id: number;
   #channels = 0;
@@ -53,6 +57,7 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
     this.#socket = socket;
     this.#address = address;
     this.#context = context;
+    this.#isCompressed = ws.extensions !== '';
     lastId += 1;
     this.#id = lastId;
     this.#beat = context.heartbeat.add(this);
@@ -74,7 +79,8 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
 
   deliver(frame: Frame): boolean {
     if (!this.#isOpen) return false;
-    this.#context.outbox.append(this, frame);
+    const { compressor, outbox } = this.#context;
+    outbox.append(this, this.#isCompressed ? compressor.compress(frame) : frame);
     return true;
   }
 

@@ -1,6 +1,8 @@
 import type { IncomingMessage, Server } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { acceptableOffer } from './compression.ts';
 import type { Config } from './config.ts';
 import { endWithReply, HttpError } from './http.ts';
 import { pathOf } from './router.ts';
@@ -53,7 +55,11 @@ export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeO
   const webSocketServer = new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    perMessageDeflate: false,
+    // Without context takeover a message stands alone: ours are compressed once for everyone, not by ws.
+    perMessageDeflate: config.compression && {
+      serverNoContextTakeover: true,
+      clientNoContextTakeover: true,
+    },
     handleProtocols: () => false,
     maxPayload: config.maxMessageBytes,
     // Browsers send a message in one piece and networks in hundreds of bytes. These leave room for worse, but not
@@ -82,6 +88,9 @@ export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeO
       endWithReply(socket, error.toReply());
       return;
     }
+    const offer = acceptableOffer(request.headers['sec-websocket-extensions']);
+    if (offer === undefined) delete request.headers['sec-websocket-extensions'];
+    else request.headers['sec-websocket-extensions'] = offer;
     webSocketServer.handleUpgrade(request, socket, head, (ws) => open(ws, socket, request));
   });
 }
@@ -127,5 +136,6 @@ function ignoreUpgrade(
   }
   // Header text is Latin-1 in Node, byte for byte.
   socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]));
-  server.emit('connection', socket);
+  // An https server speaks HTTP on what its TLS has opened.
+  server.emit(server instanceof HttpsServer ? 'secureConnection' : 'connection', socket);
 }

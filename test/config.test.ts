@@ -2,6 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { ConfigError, loadConfig } from '../src/config.ts';
 import { AllowedOrigins } from '../src/origins.ts';
 
+const CERT = 'test/fixtures/localhost.cert.pem';
+const OTHER_KEY = 'test/fixtures/renewed.key.pem';
+const KEY = 'test/fixtures/localhost.key.pem';
+
 const secret = { JWT_SECRET: 'x'.repeat(64) };
 
 function problems(env: Record<string, string>): readonly string[] {
@@ -38,6 +42,8 @@ describe('loadConfig', () => {
       metricsToken: undefined,
       trustedProxies: 0,
       enforceTokenExpiry: false,
+      tls: undefined,
+      compression: false,
     });
   });
 
@@ -64,6 +70,9 @@ describe('loadConfig', () => {
         METRICS_TOKEN: 'token',
         TRUST_PROXY: '2',
         ENFORCE_TOKEN_EXPIRY: 'true',
+        TLS_CERT_FILE: CERT,
+        TLS_KEY_FILE: KEY,
+        COMPRESSION: 'true',
       }),
     ).toEqual({
       jwtSecret: secret.JWT_SECRET,
@@ -87,6 +96,8 @@ describe('loadConfig', () => {
       metricsToken: 'token',
       trustedProxies: 2,
       enforceTokenExpiry: true,
+      tls: { certFile: CERT, keyFile: KEY },
+      compression: true,
     });
   });
 
@@ -126,6 +137,20 @@ describe('loadConfig', () => {
   ])('refuses %s=%s', (name = '', value = '', problem) => {
     expect(problems({ ...secret, [name]: value })).toEqual([
       `${name} ${problem}, got ${JSON.stringify(value)}`,
+    ]);
+  });
+
+  it.each([
+    [{ TLS_CERT_FILE: CERT }, 'TLS_CERT_FILE and TLS_KEY_FILE go together, got "'],
+    [{ TLS_KEY_FILE: KEY }, 'TLS_CERT_FILE and TLS_KEY_FILE go together'],
+    [{ TLS_CERT_FILE: 'nowhere', TLS_KEY_FILE: KEY }, /must be a certificate and its key \(ENOENT/],
+    [{ TLS_CERT_FILE: KEY, TLS_KEY_FILE: KEY }, /must be a certificate and its key \(/],
+    [{ TLS_CERT_FILE: CERT, TLS_KEY_FILE: OTHER_KEY }, /must be a certificate and its key \(/],
+  ])('refuses a certificate that cannot be used: %j', (files, problem) => {
+    expect(problems({ ...secret, ...files })).toEqual([
+      typeof problem === 'string'
+        ? expect.stringContaining(problem)
+        : expect.stringMatching(problem),
     ]);
   });
 

@@ -169,6 +169,8 @@ describe('the tables of the README', () => {
       'NODE_ENV: none',
       'ALLOWED_ORIGINS: any',
       'METRICS_TOKEN: none',
+      'TLS_CERT_FILE: none',
+      'TLS_KEY_FILE: none',
     ]);
   });
 

@@ -1,0 +1,64 @@
+import { constants, deflateRawSync } from 'node:zlib';
+import { type Frame, frameOf, payloadOf } from './frame.ts';
+
+/** Below this a compressed message is hardly smaller, and costs more to read. */
+const LEAST_BYTES = 256;
+/** What is compressed in one turn of the event loop: about 5 ms of it. The rest goes out as it is. */
+const TURN_BYTES = 128 * 1024;
+
+// RFC 6455 §5.2 and RFC 7692 §6: FIN and RSV1 ("compressed") set, opcode 1.
+const FIN_RSV1_TEXT = 0xc1;
+/** What a sync flush ends with, and RFC 7692 §7.2.1 leaves out. */
+const TAIL_BYTES = 4;
+
+/** Parameters of an offer that we can accept (RFC 7692 §7.1). Our frames use a window of 32 KiB, so no smaller one. */
+const ACCEPTABLE =
+  /^permessage-deflate(\s*;\s*((server|client)_no_context_takeover|client_max_window_bits(="?\d+"?)?|server_max_window_bits="?15"?))*$/;
+
+/**
+ * The first offer of permessage-deflate in a `Sec-WebSocket-Extensions` field that we can accept. One that is not
+ * acceptable is declined by going on without it (RFC 7692 §5.1), not by refusing the handshake.
+ */
+export function acceptableOffer(field: string | undefined): string | undefined {
+  return field
+    ?.split(',')
+    .map((offer) => offer.trim())
+    .find((offer) => ACCEPTABLE.test(offer));
+}
+
+/**
+ * Compresses each broadcast once, for all who negotiated it: without context takeover every message stands alone,
+ * so no connection needs a compressor of its own.
+ */
+export class Compressor {
+  // Subscribers are handed the same frame one after another, so only the last one needs to be remembered.
+  #plain: Frame | undefined;
+  #compressed: Frame | undefined;
+  #left = TURN_BYTES;
+
+  /** The frame with its payload compressed, or the frame itself when that hardly pays or would take too long. */
+  compress(frame: Frame): Frame {
+    if (frame.bytes.length < LEAST_BYTES) return frame;
+    if (frame !== this.#plain || this.#compressed === undefined) {
+      if (this.#plain === undefined) setImmediate(() => this.#turn());
+      this.#plain = frame;
+      this.#compressed = this.#deflate(frame);
+    }
+    return this.#compressed;
+  }
+
+  #deflate(frame: Frame): Frame {
+    const payload = payloadOf(frame);
+    if (payload.length > this.#left) return frame;
+    this.#left -= payload.length;
+
+    const deflated = deflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH });
+    return frameOf(FIN_RSV1_TEXT, deflated.subarray(0, -TAIL_BYTES));
+  }
+
+  #turn(): void {
+    this.#left = TURN_BYTES;
+    this.#plain = undefined;
+    this.#compressed = undefined;
+  }
+}

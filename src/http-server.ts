@@ -1,0 +1,65 @@
+import {
+  createServer as createHttpServer,
+  type Server as HttpServer,
+  type RequestListener,
+} from 'node:http';
+import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
+import type { Duplex } from 'node:stream';
+import { endWithReply, HttpError, sendReply } from './http.ts';
+import { type CertificateFiles, readCertificate } from './tls.ts';
+import { isWebsocketUpgrade } from './upgrade.ts';
+
+const OPTIONS = {
+  headersTimeout: 10_000,
+  requestTimeout: 15_000,
+  connectionsCheckingInterval: 5_000,
+  // Longer than the 60 s of the usual load balancer, which must be the one to close an idle connection.
+  keepAliveTimeout: 65_000,
+  // The router refuses it instead, in our form.
+  requireHostHeader: false,
+  shouldUpgradeCallback: isWebsocketUpgrade,
+} as const;
+
+/**
+ * Node's own server, http or with a certificate https, with our timeouts; what its parser refuses gets an answer of
+ * the same form as any other. Throws when the certificate cannot be used.
+ */
+export function createListener(
+  tls: CertificateFiles | undefined,
+  onRequest: RequestListener,
+): HttpServer {
+  const server = tls
+    ? createHttpsServer({ ...OPTIONS, ...readCertificate(tls) }, onRequest)
+    : createHttpServer(OPTIONS, onRequest);
+
+  // Node would end these without a word, or with an answer that is not ours.
+  server.on('connect', (_request, socket: Duplex) => {
+    endWithReply(socket, new HttpError(404, 'Not found').toReply());
+  });
+  server.on('checkExpectation', (request, response) => {
+    sendReply(request, response, new HttpError(417, 'Expectation failed').toReply());
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    endWithReply(socket, parserRefusal(error.code).toReply());
+  });
+  return server;
+}
+
+/** Serves new connections with what the files hold now; those that are open stay. Throws when they cannot be used. */
+export function renewCertificate(server: HttpServer, tls: CertificateFiles): void {
+  if (server instanceof HttpsServer) server.setSecureContext(readCertificate(tls));
+}
+
+/** The answer to what Node's HTTP parser or its timeouts refused. */
+function parserRefusal(code: string | undefined): HttpError {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new HttpError(431, 'Request header fields too large');
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return new HttpError(413, 'Chunk extensions too large');
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new HttpError(408, 'Request timeout');
+    default:
+      return new HttpError(400, 'Bad request');
+  }
+}

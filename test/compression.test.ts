@@ -1,0 +1,130 @@
+import { inflateRawSync } from 'node:zlib';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { acceptableOffer, Compressor } from '../src/compression.ts';
+import { encodeFrame } from '../src/frame.ts';
+import { handshake } from './support/raw.ts';
+import { startServer } from './support/server.ts';
+import { sign } from './support/tokens.ts';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const ON = { COMPRESSION: 'true' };
+const LONG = { text: 'the same words again and again, '.repeat(64) };
+
+/** What the server answers to an offer of extensions. */
+async function negotiated(offer: string, env: Record<string, string> = ON) {
+  const { raw } = await startServer(env);
+  const connection = await raw();
+  connection.write(handshake({ headers: { 'Sec-WebSocket-Extensions': offer } }));
+  const { status, headers } = await connection.reply();
+  expect(status).toBe(101);
+  return headers['sec-websocket-extensions'];
+}
+
+describe('COMPRESSION', () => {
+  const AGREED = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover';
+  it.each([
+    ['permessage-deflate', AGREED],
+    ['permessage-deflate; client_max_window_bits', AGREED],
+    ['x-webkit-deflate-frame, permessage-deflate; client_no_context_takeover', expect.any(String)],
+    ['permessage-deflate; server_max_window_bits=10', undefined],
+    ['permessage-deflate; server_max_window_bits=10, permessage-deflate', AGREED],
+    ['permessage-deflate; server_max_window_bits=15', expect.stringContaining('_bits=15')],
+    ['permessage-deflate; mystery', undefined],
+    ['permessage-foo', undefined],
+    ['=;=', undefined],
+  ])('answers the offer "%s" with %s', async (offer, expected) => {
+    expect(await negotiated(offer)).toEqual(expected);
+  });
+
+  it('is not negotiated unless it is switched on', async () => {
+    expect(await negotiated('permessage-deflate', {})).toBeUndefined();
+  });
+
+  it('delivers the same messages in the same order with and without', async () => {
+    const { connect, broadcast } = await startServer(ON);
+    const clients = [
+      await connect({ perMessageDeflate: true }),
+      await connect({ perMessageDeflate: false }),
+      await connect({ perMessageDeflate: true }),
+    ];
+    expect(clients.map(({ socket }) => socket.extensions)).toEqual([
+      'permessage-deflate',
+      '',
+      'permessage-deflate',
+    ]);
+    for (const client of clients) await client.subscribe('a');
+    const messages = [
+      { n: 1 },
+      LONG,
+      { n: 2 },
+      { ...LONG, n: 3 },
+      { text: 'кана́л 频道 🌈'.repeat(99) },
+    ];
+
+    await Promise.all(messages.map((message) => broadcast('a', message)));
+
+    for (const client of clients) {
+      const received = [];
+      for (const _ of messages) received.push(await client.next());
+      expect(received).toHaveLength(5);
+      expect(received).toEqual(expect.arrayContaining(messages));
+    }
+  });
+
+  it('takes compressed messages of clients, and bounds what they inflate to', async () => {
+    const { connect } = await startServer(ON);
+    const options = { perMessageDeflate: { threshold: 0 } };
+    const client = await connect(options);
+    const channels = Array.from({ length: 100 }, (_, n) => `channel:${n}`);
+    client.authenticate(sign({ channels }));
+    for (const _ of channels) await client.next();
+    await client.ping();
+
+    client.send(' '.repeat(10_000_000));
+    expect(await client.closed).toMatchObject({ code: 1009 });
+  });
+});
+
+describe('acceptableOffer', () => {
+  it('is undefined when nothing is offered', () => {
+    expect(acceptableOffer(undefined)).toBeUndefined();
+  });
+});
+
+describe('Compressor', () => {
+  it('compresses a frame once and hands the same one to all', () => {
+    const compressor = new Compressor();
+    const frame = encodeFrame(JSON.stringify(LONG));
+    const compressed = compressor.compress(frame);
+    expect(compressor.compress(frame)).toBe(compressed);
+
+    // RFC 7692 §7.2.2: the four bytes that were left out are appended to inflate.
+    const { bytes } = compressed;
+    expect(bytes[0]).toBe(0xc1);
+    const tail = Buffer.from([0, 0, 0xff, 0xff]);
+    const inflated = inflateRawSync(Buffer.concat([bytes.subarray(2), tail]), { finishFlush: 2 });
+    expect(inflated.toString()).toBe(JSON.stringify(LONG));
+    expect(bytes.length).toBeLessThan(126);
+  });
+
+  it('leaves alone what is short', () => {
+    const short = encodeFrame('x'.repeat(200));
+    expect(new Compressor().compress(short)).toBe(short);
+  });
+
+  it('compresses no more in one turn than takes a few milliseconds', () => {
+    vi.useFakeTimers({ toFake: ['setImmediate'] });
+    const compressor = new Compressor();
+    const frames = ['a', 'b', 'c'].map((letter) => encodeFrame(letter.repeat(60_000)));
+    const areCompressed = () => frames.map((frame) => compressor.compress(frame) !== frame);
+    expect(areCompressed()).toEqual([true, true, false]);
+    vi.runAllTimers();
+    expect(areCompressed()).toEqual([true, true, false]);
+    const huge = encodeFrame('x'.repeat(1_000_000));
+    vi.runAllTimers();
+    expect(compressor.compress(huge)).toBe(huge);
+  });
+});
