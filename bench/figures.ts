@@ -1,0 +1,45 @@
+/** What one run of a broadcast scenario showed. */
+export type BroadcastFigures = {
+  /** User and system time of the server for one message to one subscriber. */
+  readonly cpuUsPerDelivery: number;
+  readonly deliveriesPerSecond: number;
+  readonly broadcastsPerSecond: number;
+  /** As the subscribers see it; a read takes what several writes brought when the reader was late. */
+  readonly framesPerRead: number;
+  /** From the POST to the moment when the last subscriber has the message. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Of the server, at the end. */
+  readonly rssBytes: number;
+};
+
+/** What one run of a connection scenario showed. */
+export type ConnectionFigures = {
+  /** User and system time of the server for one connection. */
+  readonly cpuUsPerConnection: number;
+  readonly connectionsPerSecond: number;
+  /** By how much the server grew, settled. */
+  readonly rssBytesPerConnection: number;
+};
+
+export type Figures = BroadcastFigures | ConnectionFigures;
+
+/** The value below which `share` of the sorted `values` lie. */
+export function quantile(values: readonly number[], share: number): number {
+  return values[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN;
+}
+
+function median(values: readonly number[]): number {
+  return quantile(
+    values.toSorted((a, b) => a - b),
+    0.5,
+  );
+}
+
+/** The median of each figure by itself. There is at least one run, and all are of the same scenario. */
+export function medians<F extends Figures>(runs: readonly F[]): F {
+  const names = Object.keys(runs[0] ?? {}) as (keyof F)[];
+  return Object.fromEntries(
+    names.map((name) => [name, median(runs.map((run) => Number(run[name])))]),
+  ) as F;
+}

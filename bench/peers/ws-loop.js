@@ -1,0 +1,73 @@
+// A websocket broadcast server as people write it: the secret a string, one `ws.send` per subscriber.
+import { createServer } from 'node:http';
+import jwt from 'jsonwebtoken';
+import { WebSocketServer } from 'ws';
+
+const { PORT, HOST, JWT_SECRET } = process.env;
+
+/** Channel → its sockets. */
+const channels = new Map();
+
+function verify(token) {
+  return jwt.verify(token, JWT_SECRET, { algorithms: ['HS512'] });
+}
+
+function reply(response, status, body) {
+  response.statusCode = status;
+  response.setHeader('Content-Type', 'application/json');
+  response.end(JSON.stringify(body));
+}
+
+function broadcast(body) {
+  const { channel, message } = verify(JSON.parse(body).token);
+  const text = JSON.stringify(message);
+  let deliveries = 0;
+  for (const socket of channels.get(channel) ?? []) {
+    if (socket.readyState !== socket.OPEN) continue;
+    socket.send(text);
+    deliveries++;
+  }
+  return deliveries;
+}
+
+const server = createServer((request, response) => {
+  if (request.method !== 'POST' || request.url !== '/broadcast') {
+    reply(response, 404, { error: 'Not found' });
+    return;
+  }
+  let body = '';
+  request.setEncoding('utf8');
+  request.on('data', (chunk) => {
+    body += chunk;
+  });
+  request.on('end', () => {
+    try {
+      reply(response, 200, { message: 'Success', deliveries: broadcast(body) });
+    } catch {
+      reply(response, 400, { error: 'Bad signature' });
+    }
+  });
+});
+
+function subscribe(socket, channel) {
+  if (!channels.has(channel)) channels.set(channel, new Set());
+  channels.get(channel).add(socket);
+  socket.on('close', () => channels.get(channel).delete(socket));
+  socket.send(JSON.stringify({ event: 'subscribed', data: JSON.stringify({ channel }) }));
+}
+
+const sockets = new WebSocketServer({ server, path: '/subscribe', perMessageDeflate: false });
+sockets.on('connection', (socket) => {
+  socket.on('error', () => socket.terminate());
+  socket.on('message', (data) => {
+    try {
+      const { event, data: token } = JSON.parse(data.toString());
+      if (event !== 'authenticate') return;
+      for (const channel of verify(token).channels) subscribe(socket, channel);
+    } catch {
+      socket.close(4401, 'Not Authorized!');
+    }
+  });
+});
+
+server.listen(Number(PORT), HOST);

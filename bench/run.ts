@@ -1,0 +1,153 @@
+// `npm run bench`: measures this server beside what else one would use, and prints one report.
+import { spawnSync } from 'node:child_process';
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { measure } from './measure.ts';
+import { MESSAGE_BYTES } from './message.ts';
+import { type Peer, peers, versionOf } from './peers.ts';
+import { buildServer, describeCommit, installPeers } from './prepare.ts';
+import { type Command, killChildrenOnExit, pinned } from './processes.ts';
+import { createReport, type Run } from './report.ts';
+import { type Scenario, scenarios } from './scenarios.ts';
+
+/** An odd number, so that there is a median. */
+const FULL_ROUNDS = 3;
+/** What a process needs beside its connections. */
+const SPARE_FILES = 100;
+
+const HELP = `Measures this server beside others that do the same job, each alone and one after another.
+
+  npm run bench                        everything; takes about ten minutes
+  npm run bench -- --quick             one round of small counts; under 90 seconds
+  npm run bench -- --peer NAME         only this server (repeatable): ${names(peers)}
+  npm run bench -- --scenario NAME     only this scenario (repeatable): ${names(scenarios)}
+
+The report goes to stdout, every single run to bench/results/ as a line of JSON.`;
+
+function names(list: readonly { readonly name: string }[]): string {
+  return list.map(({ name }) => name).join(' ');
+}
+
+/** Those of `list` that are named, all when none is. Throws on a name that nobody has. */
+function select<T extends { readonly name: string }>(
+  list: readonly T[],
+  wanted: readonly string[] | undefined,
+): readonly T[] {
+  if (wanted === undefined) return list;
+  const unknown = wanted.find((name) => !list.some((item) => item.name === name));
+  if (unknown !== undefined) throw new Error(`No "${unknown}" here, only: ${names(list)}`);
+  return list.filter(({ name }) => wanted.includes(name));
+}
+
+function readFlags() {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean', default: false },
+      peer: { type: 'string', multiple: true },
+      scenario: { type: 'string', multiple: true },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  return {
+    quick: values.quick,
+    help: values.help,
+    peers: select(peers, values.peer),
+    scenarios: select(scenarios, values.scenario),
+  };
+}
+
+interface Contestant {
+  readonly peer: Peer;
+  readonly command: Command;
+}
+
+/** Leaves out, aloud, the peers that cannot run here. */
+function findContestants(wanted: readonly Peer[]): readonly Contestant[] {
+  return wanted.flatMap((peer) => {
+    const command = peer.command();
+    if (command !== undefined) return [{ peer, command }];
+    console.log(`Skipped: ${peer.title}, which needs ${peer.needs}.\n`);
+    return [];
+  });
+}
+
+/** Leaves out, aloud, the scenarios for which a process may not open enough files here. */
+function findPossible(wanted: readonly Scenario[], quick: boolean): readonly Scenario[] {
+  const limit = Number(spawnSync('sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' }).stdout);
+  return wanted.filter((scenario) => {
+    if (scenario.kind === 'broadcast') return true;
+    const { warmUp, measured } = quick ? scenario.quick : scenario.full;
+    const needed = warmUp + measured + SPARE_FILES;
+    // Where there is no limit it is not a number.
+    if (!(limit < needed)) return true;
+    console.log(
+      `Skipped: ${scenario.title}, which needs ${needed} open files; raise ulimit -Hn, now ${limit}.\n`,
+    );
+    return false;
+  });
+}
+
+/** The circumstances, without which no figure means anything. */
+function describeSetup(quick: boolean, rounds: number): string {
+  const cores = `${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'})`;
+  const pinning = pinned
+    ? 'server pinned to core 0, load generators to core 1'
+    : 'nothing pinned (that takes two cores and taskset)';
+  const versions = ['ws', 'socket.io', 'bun']
+    .map((name) => `${name} ${versionOf(name)}`)
+    .join(', ');
+  const runs = quick ? 'quick: one short run of each' : `medians of ${rounds} runs`;
+  return `${describeCommit()}, Node ${process.version}, ${cores}, ${pinning}; ${versions}; messages of ${MESSAGE_BYTES} bytes; ${runs}.`;
+}
+
+async function main(): Promise<void> {
+  const flags = readFlags();
+  if (flags.help) {
+    console.log(HELP);
+    return;
+  }
+  // The kernel's own account of each process.
+  if (process.platform !== 'linux') throw new Error('The benchmark reads /proc: it needs Linux.');
+  killChildrenOnExit();
+  installPeers();
+  buildServer();
+
+  const rounds = flags.quick ? 1 : FULL_ROUNDS;
+  const setup = describeSetup(flags.quick, rounds);
+  const contestants = findContestants(flags.peers);
+  const possible = findPossible(flags.scenarios, flags.quick);
+
+  if (contestants.length === 0 || possible.length === 0) throw new Error('Nothing left to measure');
+
+  const startedAt = new Date().toISOString();
+  const results = new URL(`results/${startedAt.replaceAll(':', '-')}.jsonl`, import.meta.url);
+  mkdirSync(new URL('.', results), { recursive: true });
+
+  const runs: Run[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    for (const scenario of possible) {
+      // Peers alternate, so that a slow minute of the machine is shared by all.
+      for (const { peer, command } of contestants) {
+        const counts = flags.quick ? scenario.quick : scenario.full;
+        console.error(`round ${round} of ${rounds}: ${scenario.title}: ${peer.title}`);
+        const figures = await measure(peer, command, scenario, counts);
+        runs.push({ peer, scenario, figures });
+        const line = { startedAt, setup, round, scenario: scenario.name, peer: peer.name };
+        appendFileSync(results, `${JSON.stringify({ ...line, ...counts, ...figures })}\n`);
+      }
+    }
+  }
+
+  console.log(`${createReport(runs)}\n\n${setup}`);
+  console.error(`Every run: ${fileURLToPath(results)}`);
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error((error as Error).message);
+  // Whatever is still open belongs to a run that failed.
+  process.exit(1);
+}

@@ -1,0 +1,94 @@
+import type { Pace } from './publisher.ts';
+
+/** What is done before the measurement, to warm the server up, and during it. */
+export interface Counts {
+  readonly warmUp: number;
+  readonly measured: number;
+}
+
+interface Common {
+  /** For `--scenario`. */
+  readonly name: string;
+  /** For people. */
+  readonly title: string;
+  readonly full: Counts;
+  readonly quick: Counts;
+}
+
+/** Broadcasts to subscribers who are there already. Counts are broadcasts. */
+export interface BroadcastScenario extends Common {
+  readonly kind: 'broadcast';
+  readonly subscribers: number;
+  readonly pace: Pace;
+}
+
+/** Subscribers who connect and authenticate, each with a channel of its own, and stay. Counts are subscribers. */
+interface ConnectionScenario extends Common {
+  readonly kind: 'connection';
+}
+
+export type Scenario = BroadcastScenario | ConnectionScenario;
+
+export const scenarios: readonly Scenario[] = [
+  {
+    kind: 'broadcast',
+    name: '1000x1',
+    title: '1 → 1,000, 1 in flight',
+    subscribers: 1_000,
+    pace: { inFlight: 1 },
+    full: { warmUp: 200, measured: 500 },
+    quick: { warmUp: 60, measured: 100 },
+  },
+  {
+    kind: 'broadcast',
+    name: '1000x16',
+    title: '1 → 1,000, 16 in flight',
+    subscribers: 1_000,
+    pace: { inFlight: 16 },
+    full: { warmUp: 200, measured: 1_000 },
+    quick: { warmUp: 64, measured: 160 },
+  },
+  {
+    kind: 'broadcast',
+    name: '1x1',
+    title: '1 → 1, 1 in flight',
+    subscribers: 1,
+    pace: { inFlight: 1 },
+    full: { warmUp: 3_000, measured: 10_000 },
+    quick: { warmUp: 3_000, measured: 3_000 },
+  },
+  {
+    kind: 'broadcast',
+    name: '1x32',
+    title: '1 → 1, 32 in flight',
+    subscribers: 1,
+    pace: { inFlight: 32 },
+    full: { warmUp: 3_000, measured: 10_000 },
+    quick: { warmUp: 3_000, measured: 3_000 },
+  },
+  {
+    kind: 'connection',
+    name: 'connect',
+    title: 'connect + authenticate',
+    full: { warmUp: 1_000, measured: 10_000 },
+    quick: { warmUp: 500, measured: 2_000 },
+  },
+  {
+    kind: 'broadcast',
+    name: 'rate20',
+    title: '1 → 1,000, 20 a second',
+    subscribers: 1_000,
+    pace: { perSecond: 20 },
+    full: { warmUp: 100, measured: 120 },
+    quick: { warmUp: 20, measured: 20 },
+  },
+  {
+    kind: 'broadcast',
+    name: 'rate100',
+    title: '1 → 1,000, 100 a second',
+    subscribers: 1_000,
+    pace: { perSecond: 100 },
+    full: { warmUp: 100, measured: 600 },
+    quick: { warmUp: 20, measured: 100 },
+  },
+];
