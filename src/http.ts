@@ -62,8 +62,6 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<st
       else chunks.push(chunk);
     };
 
-    request.on('error', () => reject(new ClientGone()));
-    request.on('close', () => reject(new ClientGone()));
     if (Number(request.headers['content-length']) > maxBytes) {
       refuse();
       return;
@@ -73,16 +71,21 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<st
       const [only = Buffer.alloc(0)] = chunks;
       resolve((chunks.length > 1 ? Buffer.concat(chunks, length) : only).toString());
     });
+    request.on('close', () => {
+      // Making an error costs more than the rest of this function, and most requests are complete.
+      if (!request.complete) reject(new ClientGone());
+    });
   });
 }
 
 /** Writes the whole answer; a HEAD request gets its headers only. */
 export function sendReply(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
-  response.writeHead(reply.status, {
-    'Content-Type': reply.contentType,
-    'Content-Length': Buffer.byteLength(reply.body),
-    ...reply.headers,
-  });
+  // A flat list is what Node takes without looking at it twice.
+  const fields = ['Content-Type', reply.contentType];
+  fields.push('Content-Length', String(Buffer.byteLength(reply.body)));
+  for (const name in reply.headers) fields.push(name, reply.headers[name] ?? '');
+  response.writeHead(reply.status, fields);
+
   const body = request.method === 'HEAD' ? '' : reply.body;
   if (request.complete || reply.headers?.['Connection'] !== 'close') {
     response.end(body);

@@ -41,8 +41,8 @@ export function createRouter(routes: Readonly<Record<string, Handler>>, log: Log
 
   return async (request, response) => {
     // Without listeners a reset connection would end the process.
-    request.on('error', () => {});
-    response.on('error', () => {});
+    request.on('error', ignore);
+    response.on('error', ignore);
     try {
       checkHost(request);
       sendReply(request, response, await find(request)(request));
@@ -65,3 +65,5 @@ function checkHost(request: IncomingMessage): void {
     throw new HttpError(400, 'Host header is required', { Connection: 'close' });
   }
 }
+
+function ignore(): void {}
