@@ -4,5 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/*.test.ts'],
     restoreMocks: true,
+    // Room for a busy machine; nothing here waits for time.
+    testTimeout: 30_000,
   },
 });

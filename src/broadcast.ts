@@ -1,4 +1,4 @@
-import type { Broker } from './broker.ts';
+import { type Broker, BrokerUnavailable } from './broker.ts';
 import type { Config } from './config.ts';
 import { HttpError, json, type Reply, readBody } from './http.ts';
 import { type Log, rateLimited } from './log.ts';
@@ -29,11 +29,13 @@ export function broadcastHandler(context: BroadcastContext): Handler {
     const token = accept(parseBroadcastBody(body));
     const signed = accept(tokens.verify(token));
     const broadcast = accept(parseBroadcast(signed, config.maxChannelLength));
-    const deliveries = await broker.publish(broadcast);
+    const { deliveries, isPartial } = await broker.publish(broadcast).catch(explain);
     if (log.isLevelEnabled('debug')) {
       log.debug({ channel: broadcast.channel, deliveries }, 'broadcast');
     }
-    return json(`{"message":"Success","deliveries":${deliveries}}`);
+    return json(
+      `{"message":"Success","deliveries":${deliveries}${isPartial ? ',"partial":true' : ''}}`,
+    );
   };
 
   return async (request) => {
@@ -56,4 +58,10 @@ export function broadcastHandler(context: BroadcastContext): Handler {
 function accept<T>(parsed: Parsed<T>): T {
   if (!parsed.ok) throw new HttpError(400, parsed.reason);
   return parsed.value;
+}
+
+/** The app server is to try again; a success that is none would lose the message for good. */
+function explain(error: unknown): never {
+  if (!(error instanceof BrokerUnavailable)) throw error;
+  throw new HttpError(503, 'Broker unavailable', { 'Retry-After': '1' });
 }

@@ -1,21 +1,61 @@
-import type { Hub } from './hub.ts';
-import type { Broadcast } from './protocol.ts';
+import type { Hub, Subscriber } from './hub.ts';
+import type { Broadcast, Channel } from './protocol.ts';
 
-/** Carries a broadcast to every subscriber, wherever it is connected. */
-export interface Broker {
-  /** Resolves to the number of sockets that the message was handed to. */
-  publish(broadcast: Broadcast): Promise<number>;
+/** What became of a broadcast. */
+export interface Published {
+  /** Sockets that the message was handed to, on all nodes that said so in time. */
+  readonly deliveries: number;
+  /** Whether a node that has listeners did not say so in time: `deliveries` may be too low. */
+  readonly isPartial: boolean;
 }
+
+/** The counters of `GET /info.json`. */
+export interface Stats {
+  readonly deliveries: number;
+  readonly subscriptions: number;
+}
+
+/** Carries broadcasts to every subscriber, whichever process or machine it is connected to. */
+export interface Broker {
+  /** Whether broadcasts get through. */
+  readonly isAvailable: boolean;
+  /**
+   * Asks for the channels' broadcasts on behalf of a subscriber of this node. Undefined when every broadcast posted
+   * from now on arrives here, else a promise of that moment. Never rejects: it waits for a broker that is away.
+   */
+  join(subscriber: Subscriber, channels: readonly Channel[]): Promise<void> | undefined;
+  /** Takes back all that the subscriber asked for. Safe to call twice. */
+  leave(subscriber: Subscriber): void;
+  /** Rejects with `BrokerUnavailable` when it is not known that the broadcast got through. */
+  publish(broadcast: Broadcast): Promise<Published>;
+  /** The counters of all nodes; of this one alone while the others cannot be asked. */
+  stats(): Promise<Stats>;
+  close(): Promise<void>;
+}
+
+/** The broadcast was not sent, as far as is known: the app server should try again. */
+export class BrokerUnavailable extends Error {}
 
 /** The broker of a single process: its own hub has all the subscribers there are. */
 export class LocalBroker implements Broker {
+  readonly isAvailable = true;
   readonly #hub: Hub;
 
   constructor(hub: Hub) {
     this.#hub = hub;
   }
 
-  async publish({ channel, message }: Broadcast): Promise<number> {
-    return this.#hub.publish(channel, message);
+  join(): undefined {}
+
+  leave(): void {}
+
+  async publish({ channel, message }: Broadcast): Promise<Published> {
+    return { deliveries: this.#hub.publish(channel, message), isPartial: false };
   }
+
+  async stats(): Promise<Stats> {
+    return this.#hub;
+  }
+
+  async close(): Promise<void> {}
 }

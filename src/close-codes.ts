@@ -10,6 +10,8 @@ export interface Disconnect {
 export const disconnects = {
   /** Come back after a random delay: another process takes the connection. */
   shuttingDown: { code: 1001, reason: 'Server shutting down' },
+  /** Come back with back-off and reload: broadcasts may have been missed. `ON_BROKER_LOSS=reconnect` only. */
+  brokerLost: { code: 1013, reason: 'Try again later' },
   /** Do not come back unchanged: the message was not one of the protocol. */
   invalidMessage: { code: 4400, reason: 'Invalid message' },
   /** Do not come back unchanged: the token is genuine, what it says is not usable. */

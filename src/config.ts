@@ -43,6 +43,14 @@ export type Config = Readonly<{
   /** Serve https and wss with this certificate; undefined is plain http. */
   tls: CertificateFiles | undefined;
   compression: boolean;
+  /** Processes on this machine. */
+  processes: number;
+  /** Where Redis is that carries the broadcasts between nodes; undefined is this machine alone. */
+  redisUrl: string | undefined;
+  /** Of every topic on the bus. */
+  brokerPrefix: string;
+  /** Whether connections are closed when the broker is lost, so that clients come back and reload. */
+  reconnectOnBrokerLoss: boolean;
 }>;
 
 /** Every problem of an environment, for the operator to read. */
@@ -138,6 +146,17 @@ const variables = z
     TLS_CERT_FILE: z.string().optional(),
     TLS_KEY_FILE: z.string().optional(),
     COMPRESSION: boolean(),
+    WEB_CONCURRENCY: integer(1, 1, 1_024),
+    REDIS_URL: z
+      .string()
+      .refine((text) => /^rediss?:\/\//.test(text) && URL.canParse(text), {
+        error: 'must be a URL that begins with redis:// or rediss://',
+      })
+      .optional(),
+    BROKER_PREFIX: z.string().default('bifrost:'),
+    ON_BROKER_LOSS: z
+      .enum(['keep', 'reconnect'], { error: 'must be keep or reconnect' })
+      .default('keep'),
   })
   .check(({ value, issues }) => {
     const problem = tlsProblem(value.TLS_CERT_FILE, value.TLS_KEY_FILE);
@@ -176,7 +195,7 @@ const ORIGINS_EXPECTED =
 export const variableNames: readonly string[] = Object.keys(variables.shape);
 
 /** Variables whose text must never be shown. */
-const SECRETS = new Set(['JWT_SECRET', 'JWT_SECRET_PREVIOUS', 'METRICS_TOKEN']);
+const SECRETS = new Set(['JWT_SECRET', 'JWT_SECRET_PREVIOUS', 'METRICS_TOKEN', 'REDIS_URL']);
 
 /** Environment → configuration, or a `ConfigError` that lists every problem. An empty variable is like none. */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
@@ -220,5 +239,77 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
         ? { certFile: data.TLS_CERT_FILE, keyFile: data.TLS_KEY_FILE }
         : undefined,
     compression: data.COMPRESSION,
+    processes: data.WEB_CONCURRENCY,
+    redisUrl: data.REDIS_URL,
+    brokerPrefix: data.BROKER_PREFIX,
+    reconnectOnBrokerLoss: data.ON_BROKER_LOSS === 'reconnect',
   });
+}
+
+/** Settings whose text is never shown; a hint takes their place. */
+type Secret = 'jwtSecret' | 'jwtSecretPrevious' | 'metricsToken' | 'redisUrl';
+
+/** What an operator may read of a configuration. A new setting does not compile before it says how it is shown. */
+export type ConfigDescription = Readonly<
+  Record<Exclude<keyof Config, Secret>, unknown> & {
+    secretBytes: number;
+    previousSecrets: number;
+    metricsToken: boolean;
+    /** Host and port; the rest of a URL may hold a password. */
+    redis: string | false;
+  }
+>;
+
+/** The effective settings without their secrets, as plain data: for the log and for `bifrost check`. */
+export function describeConfig(config: Config): ConfigDescription {
+  return {
+    secretBytes: Buffer.byteLength(config.jwtSecret),
+    previousSecrets: config.jwtSecretPrevious.length,
+    port: config.port,
+    host: config.host ?? 'all interfaces',
+    production: config.production,
+    development: config.development,
+    logLevel: config.logLevel,
+    pingIntervalMs: config.pingIntervalMs,
+    authTimeoutMs: config.authTimeoutMs,
+    drainMs: config.drainMs,
+    maxConnections: config.maxConnections,
+    maxChannelsPerConnection: config.maxChannelsPerConnection,
+    maxChannelLength: config.maxChannelLength,
+    maxMessageBytes: config.maxMessageBytes,
+    maxBodyBytes: config.maxBodyBytes,
+    maxBufferedBytes: config.maxBufferedBytes,
+    allowedOrigins: config.allowedOrigins?.origins ?? 'any',
+    metrics: config.metrics,
+    metricsToken: config.metricsToken !== undefined,
+    trustedProxies: config.trustedProxies,
+    enforceTokenExpiry: config.enforceTokenExpiry,
+    tls: config.tls?.certFile ?? false,
+    compression: config.compression,
+    processes: config.processes,
+    redis: config.redisUrl === undefined ? false : new URL(config.redisUrl).host,
+    brokerPrefix: config.brokerPrefix,
+    reconnectOnBrokerLoss: config.reconnectOnBrokerLoss,
+  };
+}
+
+/** RFC 7518 §3.2: a key of the hash's length or more. */
+const SECRET_BYTES = 64;
+
+/** What should not face the internet as it is set, a sentence each. */
+export function unsafeSettings(config: Config): string[] {
+  const warnings: string[] = [];
+  if (Buffer.byteLength(config.jwtSecret) < SECRET_BYTES) {
+    warnings.push(`JWT_SECRET should be at least ${SECRET_BYTES} bytes long`);
+  }
+  if (config.development) {
+    warnings.push('NODE_ENV=development: the playground at /test makes tokens for anyone');
+  }
+  if (config.authTimeoutMs === 0) {
+    warnings.push('AUTH_TIMEOUT_SECONDS=0: strangers may keep connections for ever');
+  }
+  if (config.metrics && config.metricsToken === undefined) {
+    warnings.push('METRICS=true without METRICS_TOKEN: anyone may read /metrics');
+  }
+  return warnings;
 }

@@ -17,7 +17,7 @@ export async function createLog({ level, pretty }: LogOptions): Promise<Log> {
 async function prettyStream() {
   try {
     const { default: makePretty } = await import('pino-pretty');
-    return makePretty({ sync: true, ignore: 'pid,hostname' });
+    return makePretty({ sync: true, singleLine: true, ignore: 'pid,hostname' });
   } catch {
     return undefined;
   }

@@ -1,25 +1,25 @@
 import { resolve } from 'node:path';
-import { config as loadDotenv } from 'dotenv';
-import { type Config, ConfigError, loadConfig } from './config.ts';
+import type { Bus } from './bus.ts';
+import {
+  createClusterMetrics,
+  createWorkerBus,
+  disconnect,
+  EXIT_UNUSABLE,
+  isWorker,
+  obeyPrimary,
+  runPrimary,
+} from './cluster.ts';
+import { type Config, ConfigError, describeConfig, loadConfig, unsafeSettings } from './config.ts';
 import { createDevelopmentSecret } from './development-secret.ts';
-import { createLog } from './log.ts';
-import { createServer } from './server.ts';
+import { readEnvironment } from './environment.ts';
+import { createLog, type Log } from './log.ts';
+import { createServer, type Server } from './server.ts';
+import { VERSION } from './version.ts';
 
 const SECRET_ADVICE =
   'set JWT_SECRET to a long random text that your app servers share, for example the output of: node -p "crypto.randomBytes(64).toString(\'hex\')"';
 
 const DOTENV = resolve('.env');
-
-/** RFC 7518 §3.2: a key of the hash's length or more. */
-const SECRET_BYTES = 64;
-
-/** The real environment with what `.env` adds to it. An empty variable is like none. */
-function readEnvironment(): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) if (value) env[name] = value;
-  loadDotenv({ path: DOTENV, processEnv: env, quiet: true });
-  return env;
-}
 
 /** Without a secret there is no server; outside production it makes its own, once. Returns what to tell about it. */
 function provideSecret(env: Record<string, string>): string | undefined {
@@ -33,7 +33,7 @@ function provideSecret(env: Record<string, string>): string | undefined {
 }
 
 async function main(): Promise<void> {
-  const env = readEnvironment();
+  const env = readEnvironment(process.env, DOTENV);
   const news = provideSecret(env);
   let config: Config;
   try {
@@ -51,26 +51,63 @@ async function main(): Promise<void> {
     level: config.logLevel,
     pretty: !config.production && process.stdout.isTTY,
   });
-  if (news !== undefined) log.warn(news);
-  const secretBytes = Buffer.byteLength(config.jwtSecret);
-  if (secretBytes < SECRET_BYTES) {
-    log.warn({ secretBytes }, `JWT_SECRET should be at least ${SECRET_BYTES} bytes long`);
+  if (!isWorker) {
+    if (news !== undefined) log.warn(news);
+    for (const warning of unsafeSettings(config)) log.warn(warning);
+    if (config.processes > 1) {
+      runPrimary(config.processes, env, log);
+      return;
+    }
   }
 
-  const server = createServer(config, log);
+  const bus = await createBus(config, log, (reason) => {
+    log.fatal(reason);
+    giveUp();
+    void server.close();
+  });
+  const server = createServer(config, log, {
+    bus,
+    gatherMetrics: isWorker ? createClusterMetrics : undefined,
+  });
+  if (isWorker) obeyPrimary(server);
+  else obeySignals(config, server);
+
+  try {
+    const { address, port } = await server.listen();
+    log.info(
+      { version: VERSION, ...describeConfig(config), address, port },
+      `Bifröst listens on ${address} port ${port}`,
+    );
+  } catch (error) {
+    console.error(`Cannot listen on port ${config.port}: ${(error as Error).message}`);
+    giveUp();
+    disconnect();
+  }
+}
+
+/** What connects this process with others, if anything does. */
+async function createBus(
+  config: Config,
+  log: Log,
+  onUnusable: (reason: string) => void,
+): Promise<Bus | undefined> {
+  if (config.redisUrl === undefined) return isWorker ? createWorkerBus() : undefined;
+  // Loaded only where it is used: it is larger than all the rest.
+  const { RedisBus } = await import('./bus-redis.ts');
+  return new RedisBus({ url: config.redisUrl, log, onUnusable });
+}
+
+function obeySignals(config: Config, server: Server): void {
   // Before anything is promised: a platform may send SIGTERM at any moment, and several times.
   process.on('SIGTERM', () => server.close());
   // Only a second Ctrl-C means it.
   process.once('SIGINT', () => server.close());
   if (config.tls !== undefined) process.on('SIGHUP', () => server.renewCertificate());
+}
 
-  try {
-    const { address, port } = await server.listen();
-    log.info({ address, port }, `Bifröst listens on ${address} port ${port}`);
-  } catch (error) {
-    console.error(`Cannot listen on port ${config.port}: ${(error as Error).message}`);
-    process.exitCode = 1;
-  }
+/** Starting again would not help. */
+function giveUp(): void {
+  process.exitCode = isWorker ? EXIT_UNUSABLE : 1;
 }
 
 await main();

@@ -128,8 +128,8 @@ export class Metrics {
   }
 }
 
-/** `GET /metrics` in Prometheus' text format, behind a bearer token (RFC 6750) when there is one. */
-export function metricsHandler(metrics: Metrics, token: string | undefined): Handler {
+/** `GET /metrics`: what `read` resolves to, behind a bearer token (RFC 6750) when there is one. */
+export function metricsHandler(read: () => Promise<string>, token: string | undefined): Handler {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   const expected = token === undefined ? undefined : digest(`Bearer ${token}`);
 
@@ -138,10 +138,6 @@ export function metricsHandler(metrics: Metrics, token: string | undefined): Han
     if (expected && !timingSafeEqual(digest(headers.authorization ?? ''), expected)) {
       throw new HttpError(401, 'Bearer token required', { 'WWW-Authenticate': 'Bearer' });
     }
-    return {
-      status: 200,
-      contentType: metrics.registry.contentType,
-      body: await metrics.registry.metrics(),
-    };
+    return { status: 200, contentType: Registry.PROMETHEUS_CONTENT_TYPE, body: await read() };
   };
 }

@@ -1,5 +1,7 @@
 /** Which web pages may open a websocket here: the origins that browsers name (RFC 6454 §7). */
 export class AllowedOrigins {
+  /** As browsers write them, for people to read. */
+  readonly origins: readonly string[];
   readonly #exact = new Set<string>();
   /** What stands before and behind the subdomains. */
   readonly #wildcards: { readonly scheme: string; readonly domain: string }[] = [];
@@ -9,8 +11,8 @@ export class AllowedOrigins {
    * Throws a `TypeError` that names the first that is none of these.
    */
   constructor(origins: readonly string[]) {
-    for (const text of origins) {
-      const origin = normalize(text);
+    this.origins = origins.map(normalize);
+    for (const origin of this.origins) {
       const star = origin.indexOf('*.');
       if (star === -1) this.#exact.add(origin);
       else this.#wildcards.push({ scheme: origin.slice(0, star), domain: origin.slice(star + 1) });

@@ -1,8 +1,11 @@
 import type { AddressInfo } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
+import type { Registry } from 'prom-client';
 import { addressOf } from './address.ts';
 import { broadcastHandler } from './broadcast.ts';
-import { LocalBroker } from './broker.ts';
+import { type Broker, LocalBroker } from './broker.ts';
+import { RemoteBroker } from './broker-remote.ts';
+import type { Bus } from './bus.ts';
 import { disconnects } from './close-codes.ts';
 import { Compressor } from './compression.ts';
 import type { Config } from './config.ts';
@@ -18,6 +21,7 @@ import { type Log, rateLimited } from './log.ts';
 import { Metrics, metricsHandler } from './metrics.ts';
 import { Outbox } from './outbox.ts';
 import { landingPage } from './pages.ts';
+import { playgroundRoutes } from './playground.ts';
 import { createRouter } from './router.ts';
 import { Connection, type ConnectionContext } from './subscribe.ts';
 import { TokenVerifier } from './token.ts';
@@ -42,7 +46,16 @@ const TICK_MS = 100;
 const FINISH_REQUESTS_MS = 2_000;
 const MINUTE_MS = 60_000;
 
-export function createServer(config: Config, log: Log): Server {
+/** What a server that is one of many is given; without it this process is all there is. */
+export interface Neighbours {
+  /** Connects the nodes of one server. */
+  readonly bus?: Bus | undefined;
+  /** Makes what reads the metrics of all processes of this machine. */
+  readonly gatherMetrics?: ((registry: Registry) => () => Promise<string>) | undefined;
+}
+
+export function createServer(config: Config, log: Log, neighbours: Neighbours = {}): Server {
+  const { bus, gatherMetrics } = neighbours;
   const hub = new Hub();
   const tokens = new TokenVerifier(
     config.jwtSecret,
@@ -51,16 +64,28 @@ export function createServer(config: Config, log: Log): Server {
       log.warn('a token was signed with a secret of JWT_SECRET_PREVIOUS'),
     ),
   );
-  const broker = new LocalBroker(hub);
   const heartbeat = new Heartbeat(config.pingIntervalMs, TICK_MS);
   const deadlines = new Deadlines(TICK_MS);
   const connections = new Set<Connection>();
+  const broker: Broker =
+    bus === undefined
+      ? new LocalBroker(hub)
+      : new RemoteBroker(hub, bus, {
+          prefix: config.brokerPrefix,
+          onChange(isAvailable) {
+            if (isAvailable) log.info('broadcasts get through');
+            else log.error('the broker is lost: broadcasts do not get through');
+            if (isAvailable || !config.reconnectOnBrokerLoss) return;
+            for (const connection of connections) connection.end(disconnects.brokerLost);
+          },
+        });
   const metrics = config.metrics ? new Metrics(hub, connections) : undefined;
   const context: ConnectionContext = {
     config,
     log,
     metrics,
     hub,
+    broker,
     tokens,
     heartbeat,
     deadlines,
@@ -71,16 +96,27 @@ export function createServer(config: Config, log: Log): Server {
   let timer: NodeJS.Timeout | undefined;
   let closing: Promise<void> | undefined;
 
+  const health = () => {
+    if (closing !== undefined) return 'draining';
+    return broker.isAvailable ? 'ok' : 'broker unavailable';
+  };
+
   const httpServer = createListener(
     config.tls,
     createRouter(
       {
         'GET /': landingPage(),
-        'GET /info.json': infoHandler(hub),
-        'GET /healthz': healthHandler(() => (closing === undefined ? 'ok' : 'draining')),
+        'GET /info.json': infoHandler(broker),
+        'GET /healthz': healthHandler(health),
         'POST /broadcast': broadcastHandler({ config, tokens, broker, log, metrics }),
         'GET /subscribe': upgradeRequired,
-        ...(metrics && { 'GET /metrics': metricsHandler(metrics, config.metricsToken) }),
+        ...(metrics && {
+          'GET /metrics': metricsHandler(
+            gatherMetrics?.(metrics.registry) ?? (() => metrics.registry.metrics()),
+            config.metricsToken,
+          ),
+        }),
+        ...(config.development && playgroundRoutes(config)),
       },
       log,
     ),
@@ -116,15 +152,20 @@ export function createServer(config: Config, log: Log): Server {
     await setImmediate();
     clearTimeout(patience);
     clearInterval(timer);
+    await broker.close();
     log.info('closed');
   };
 
   return {
     listen: () =>
       new Promise((resolve, reject) => {
-        httpServer.once('error', reject);
+        const fail = (error: Error) => {
+          void broker.close();
+          reject(error);
+        };
+        httpServer.once('error', fail);
         httpServer.listen(config.port, config.host, () => {
-          httpServer.off('error', reject);
+          httpServer.off('error', fail);
           timer = setInterval(() => {
             heartbeat.tick();
             deadlines.tick();

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket } from 'ws';
+import type { Broker } from './broker.ts';
 import { brokenFrame, type Disconnect, disconnects } from './close-codes.ts';
 import type { Compressor } from './compression.ts';
 import type { Config } from './config.ts';
@@ -19,6 +20,7 @@ export interface ConnectionContext {
   readonly log: Log;
   readonly metrics: Metrics | undefined;
   readonly hub: Hub;
+  readonly broker: Broker;
   readonly tokens: TokenVerifier;
   readonly heartbeat: Heartbeat;
   readonly deadlines: Deadlines;
@@ -29,6 +31,12 @@ export interface ConnectionContext {
 }
 
 const PONG_FRAME = encodeFrame(PONG);
+
+/** One for all, since nearly all connections wait for nothing. */
+const NONE: readonly Channel[] = [];
+
+/** How often the most channels may be asked for while the broker is away. */
+const MOST_CONFIRMATIONS = 4;
 
 let lastId = 0;
 
@@ -47,6 +55,10 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
   /** Names the connection in the log. */
   readonly #id: number;
   #channels = 0;
+  /** Settled when the newest token's channels are confirmed; undefined when nothing waits for the broker. */
+  #joining: Promise<void> | undefined;
+  /** Channels of tokens that wait for the broker. */
+  #waiting: readonly Channel[] = NONE;
   #disconnect: Disconnect | undefined;
   /** The slot in which this connection ends: unauthenticated, or because its token has expired. */
   #deadline: number | undefined;
@@ -139,7 +151,7 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
   }
 
   #authenticate(token: string | undefined): void {
-    const { config, hub, tokens } = this.#context;
+    const { config, tokens } = this.#context;
     const signed = token === undefined ? undefined : tokens.verify(token);
     if (!signed?.ok) {
       this.#refuse(disconnects.notAuthorized, 'token');
@@ -156,18 +168,43 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
       return;
     }
 
+    this.#subscribe(channels.value, signed.value.claims['exp']);
+  }
+
+  /** Confirms the channels, after those of earlier tokens and once broadcasts arrive here. */
+  #subscribe(channels: readonly Channel[], exp: unknown): void {
+    const joining = this.#context.broker.join(this, channels);
+    if (joining === undefined && this.#joining === undefined) {
+      this.#confirm(channels, exp);
+      return;
+    }
+
+    this.#waiting = [...this.#waiting, ...channels];
+    const joined = Promise.all([this.#joining, joining]).then(() => {
+      if (this.#joining === joined) {
+        this.#joining = undefined;
+        this.#waiting = NONE;
+      }
+      if (this.#isOpen) this.#confirm(channels, exp);
+    });
+    this.#joining = joined;
+  }
+
+  #confirm(channels: readonly Channel[], exp: unknown): void {
+    const { config, hub } = this.#context;
     this.isAuthenticated = true;
     this.#clearDeadline();
-    const { exp } = signed.value.claims;
     // The newest token decides how long the connection may live.
     if (config.enforceTokenExpiry && typeof exp === 'number') this.#endIn(exp * 1_000 - Date.now());
-    for (const channel of channels.value) hub.subscribe(this, channel);
+    for (const channel of channels) hub.subscribe(this, channel);
   }
 
   #isTooMany(channels: readonly Channel[]): boolean {
-    return (
-      this.#context.hub.countWith(this, channels) > this.#context.config.maxChannelsPerConnection
-    );
+    const { hub, config } = this.#context;
+    const most = config.maxChannelsPerConnection;
+    // Confirmations that wait for the broker are kept, and repetitions are confirmed each.
+    if (this.#waiting.length > MOST_CONFIRMATIONS * most) return true;
+    return hub.countWith(this, [...this.#waiting, ...channels]) > most;
   }
 
   #endIn(delayMs: number): void {
@@ -194,6 +231,7 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
 
   #leave(): void {
     this.#clearDeadline();
+    this.#context.broker.leave(this);
     this.#channels += this.#context.hub.remove(this);
     this.#context.heartbeat.remove(this, this.#beat);
   }

@@ -44,6 +44,10 @@ describe('loadConfig', () => {
       enforceTokenExpiry: false,
       tls: undefined,
       compression: false,
+      processes: 1,
+      redisUrl: undefined,
+      brokerPrefix: 'bifrost:',
+      reconnectOnBrokerLoss: false,
     });
   });
 
@@ -73,6 +77,10 @@ describe('loadConfig', () => {
         TLS_CERT_FILE: CERT,
         TLS_KEY_FILE: KEY,
         COMPRESSION: 'true',
+        WEB_CONCURRENCY: '2',
+        REDIS_URL: 'rediss://user:password@redis.example.com:6380',
+        BROKER_PREFIX: 'mine:',
+        ON_BROKER_LOSS: 'reconnect',
       }),
     ).toEqual({
       jwtSecret: secret.JWT_SECRET,
@@ -98,6 +106,10 @@ describe('loadConfig', () => {
       enforceTokenExpiry: true,
       tls: { certFile: CERT, keyFile: KEY },
       compression: true,
+      processes: 2,
+      redisUrl: 'rediss://user:password@redis.example.com:6380',
+      brokerPrefix: 'mine:',
+      reconnectOnBrokerLoss: true,
     });
   });
 
@@ -151,6 +163,12 @@ describe('loadConfig', () => {
       typeof problem === 'string'
         ? expect.stringContaining(problem)
         : expect.stringMatching(problem),
+    ]);
+  });
+
+  it('does not show the password in a REDIS_URL that it refuses', () => {
+    expect(problems({ ...secret, REDIS_URL: 'http://user:password@redis' })).toEqual([
+      'REDIS_URL must be a URL that begins with redis:// or rediss://',
     ]);
   });
 

@@ -171,6 +171,7 @@ describe('the tables of the README', () => {
       'METRICS_TOKEN: none',
       'TLS_CERT_FILE: none',
       'TLS_KEY_FILE: none',
+      'REDIS_URL: none',
     ]);
   });
 

@@ -1,26 +1,18 @@
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
-import { delimiter, dirname, join } from 'node:path';
-import { type Browser, chromium, type Page, type WebSocket } from 'playwright-core';
+import { dirname, join } from 'node:path';
+import type { Browser, Page, WebSocket } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startServer } from '../support/server.ts';
 import { snippet } from '../support/snippets.ts';
 import { sign } from '../support/tokens.ts';
+import { launchChromium } from './chromium.ts';
 
 const require = createRequire(import.meta.url);
 const SCRIPTS = dirname(require.resolve('reconnectingwebsocket'));
-
-function findChromium(): string {
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
-  const found = folders.map((folder) => join(folder, 'chromium')).find((path) => existsSync(path));
-  if (found === undefined) {
-    throw new Error('chromium is not on the PATH: apt-get install chromium');
-  }
-  return found;
-}
 
 /** The README's page, made to connect to this port, behind the functions that it leaves to the app. */
 function pageFor(port: number): string {
@@ -79,18 +71,7 @@ describe('the browser client of the README', () => {
   let browser: Browser;
 
   beforeAll(async () => {
-    browser = await chromium.launch({
-      executablePath: findChromium(),
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    });
+    browser = await launchChromium();
   });
   afterAll(() => browser?.close());
 

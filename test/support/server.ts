@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest';
 import type { ClientOptions } from 'ws';
 import { loadConfig } from '../../src/config.ts';
 import type { Log } from '../../src/log.ts';
-import { createServer, type Server } from '../../src/server.ts';
+import { createServer, type Neighbours, type Server } from '../../src/server.ts';
 import { connectClient, type TestClient } from './client.ts';
 import { connectRaw, type RawConnection } from './raw.ts';
 import { SECRET, sign } from './tokens.ts';
@@ -27,10 +27,12 @@ export interface TestServer {
 export async function startServer(
   env: Readonly<Record<string, string>> = {},
   log: Log = pino({ level: 'silent' }),
+  neighbours: Neighbours = {},
 ): Promise<TestServer> {
   const server = createServer(
     loadConfig({ JWT_SECRET: SECRET, HOST: '127.0.0.1', PORT: '0', DRAIN_SECONDS: '0', ...env }),
     log,
+    neighbours,
   );
   const { port } = await server.listen();
   onTestFinished(() => server.close());

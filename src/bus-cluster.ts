@@ -1,0 +1,124 @@
+import type { Bus, BusListener } from './bus.ts';
+
+/** What a worker tells the primary. */
+export type ToPrimary =
+  | { readonly kind: 'subscribe'; readonly id: number; readonly topics: readonly string[] }
+  | { readonly kind: 'unsubscribe'; readonly topics: readonly string[] }
+  | {
+      readonly kind: 'publish';
+      readonly id: number;
+      readonly topic: string;
+      readonly text: string;
+    };
+
+/** What the primary tells a worker. */
+export type ToWorker =
+  | { readonly kind: 'done'; readonly id: number; readonly reached: number }
+  | { readonly kind: 'message'; readonly topic: string; readonly text: string };
+
+/** The primary's part: hands each text to the workers that asked for its topic. `W` is a worker. */
+export class Exchange<W> {
+  readonly #workersByTopic = new Map<string, Set<W>>();
+  readonly #topicsByWorker = new Map<W, Set<string>>();
+  readonly #send: (worker: W, message: ToWorker) => void;
+
+  /** `send` must keep the order of what it is given for one worker, and not throw. */
+  constructor(send: (worker: W, message: ToWorker) => void) {
+    this.#send = send;
+  }
+
+  receive(worker: W, message: ToPrimary): void {
+    switch (message.kind) {
+      case 'subscribe':
+        for (const topic of message.topics) {
+          add(this.#workersByTopic, topic, worker);
+          add(this.#topicsByWorker, worker, topic);
+        }
+        this.#send(worker, { kind: 'done', id: message.id, reached: 0 });
+        return;
+      case 'unsubscribe':
+        for (const topic of message.topics) {
+          remove(this.#workersByTopic, topic, worker);
+          remove(this.#topicsByWorker, worker, topic);
+        }
+        return;
+      case 'publish': {
+        const { id, topic, text } = message;
+        const workers = this.#workersByTopic.get(topic);
+        for (const each of workers ?? []) this.#send(each, { kind: 'message', topic, text });
+        this.#send(worker, { kind: 'done', id, reached: workers?.size ?? 0 });
+        return;
+      }
+    }
+  }
+
+  /** Forgets a worker that has died. */
+  forget(worker: W): void {
+    for (const topic of this.#topicsByWorker.get(worker) ?? []) {
+      remove(this.#workersByTopic, topic, worker);
+    }
+    this.#topicsByWorker.delete(worker);
+  }
+}
+
+/** A worker's part: a bus that is the primary. It is there as long as the worker is. */
+export class ClusterBus implements Bus {
+  readonly #send: (message: ToPrimary) => void;
+  readonly #waiting = new Map<number, (reached: number) => void>();
+  #listener: BusListener | undefined;
+  #lastId = 0;
+
+  /** `send` must keep the order of what it is given, and not throw. */
+  constructor(send: (message: ToPrimary) => void) {
+    this.#send = send;
+  }
+
+  open(listener: BusListener): void {
+    this.#listener = listener;
+    listener.up();
+  }
+
+  receive(message: ToWorker): void {
+    if (message.kind === 'message') {
+      this.#listener?.message(message.topic, message.text);
+      return;
+    }
+    this.#waiting.get(message.id)?.(message.reached);
+    this.#waiting.delete(message.id);
+  }
+
+  publish(topic: string, text: string): Promise<number> {
+    return this.#request((id) => ({ kind: 'publish', id, topic, text }));
+  }
+
+  async subscribe(topics: readonly string[]): Promise<void> {
+    await this.#request((id) => ({ kind: 'subscribe', id, topics }));
+  }
+
+  unsubscribe(topics: readonly string[]): void {
+    this.#send({ kind: 'unsubscribe', topics });
+  }
+
+  async close(): Promise<void> {}
+
+  #request(message: (id: number) => ToPrimary): Promise<number> {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#send(message(id));
+    });
+  }
+}
+
+function add<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
+  const set = sets.get(key);
+  if (set === undefined) sets.set(key, new Set([value]));
+  else set.add(value);
+}
+
+function remove<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
+  const set = sets.get(key);
+  set?.delete(value);
+  if (set?.size === 0) sets.delete(key);
+}

@@ -1,0 +1,73 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import jwt from 'jsonwebtoken';
+import type { Config } from './config.ts';
+import { HttpError, json, readBody } from './http.ts';
+import { landingPage, pageHandler } from './pages.ts';
+import { playgroundPage } from './playground-page.ts';
+import { isObject } from './protocol.ts';
+import type { Handler } from './router.ts';
+
+/** As long as the tokens of the published client: long enough to try, short enough to see one expire. */
+const TOKEN_LIFETIME_SECONDS = 60;
+
+/**
+ * The playground: a page to try the server with, and an endpoint that signs whatever it is asked to.
+ * For development only: whoever reaches these routes can subscribe and broadcast to everything.
+ * Goes behind the other routes, because `GET /` becomes a page that links here.
+ */
+export function playgroundRoutes(config: Config): Readonly<Record<string, Handler>> {
+  return {
+    'GET /': landingPage({ playground: true }),
+    'GET /test': pageHandler(playgroundPage()),
+    'POST /test/token': mintHandler(config),
+  };
+}
+
+/** `POST /test/token`: `{"claims":{…}}` → `{"token":"…"}`, good for a minute unless the claims have their own `exp`. */
+function mintHandler(config: Config): Handler {
+  const key = createSecretKey(config.jwtSecret, 'utf8');
+  return async (request) => {
+    refuseForeignPages(request);
+    const claims = parseClaims(await readBody(request, config.maxBodyBytes));
+    const exp = Math.floor(Date.now() / 1_000) + TOKEN_LIFETIME_SECONDS;
+    return {
+      ...json(JSON.stringify({ token: sign({ exp, ...claims }, key) })),
+      headers: { 'Cache-Control': 'no-store' },
+    };
+  };
+}
+
+/**
+ * Any page that a developer visits can send a POST here. Browsers say where it comes from (Fetch §3.1), and only our
+ * own page may mint. Either scheme is fine: a proxy in front may have taken the TLS off.
+ */
+function refuseForeignPages(request: IncomingMessage): void {
+  const { origin, host } = request.headers;
+  if (origin === undefined) return;
+  if (origin !== `http://${host}` && origin !== `https://${host}`) {
+    throw new HttpError(403, 'Only the playground itself may ask', { Connection: 'close' });
+  }
+}
+
+function parseClaims(text: string): Record<string, unknown> {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    // Not JSON is no object either.
+  }
+  if (!isObject(body)) throw new HttpError(400, 'Body must be a JSON object');
+  const claims = body['claims'];
+  if (!isObject(claims)) throw new HttpError(400, 'claims must be a JSON object');
+  return claims;
+}
+
+function sign(claims: Record<string, unknown>, key: KeyObject): string {
+  try {
+    return jwt.sign(claims, key, { algorithm: 'HS512', noTimestamp: true });
+  } catch {
+    // The only claims that the library looks at.
+    throw new HttpError(400, 'exp, nbf and iat must be numbers');
+  }
+}

@@ -1,0 +1,340 @@
+import { pino } from 'pino';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { RemoteBroker } from '../src/broker-remote.ts';
+import type { Bus, BusListener } from '../src/bus.ts';
+import { ClusterBus, Exchange } from '../src/bus-cluster.ts';
+import { Hub } from '../src/hub.ts';
+import type { Channel } from '../src/protocol.ts';
+import { behavesAsBroker, isHealthy } from './support/broker-suite.ts';
+import { startServer, type TestServer } from './support/server.ts';
+import { sign } from './support/tokens.ts';
+
+const silent = pino({ level: 'silent' });
+
+/** Nodes on the bus of a cluster, with the event loop between worker and primary in place of processes. */
+class FakeCluster {
+  readonly #exchange = new Exchange<ClusterBus>((bus, message) => {
+    setImmediate(() => bus.receive(message));
+  });
+
+  join(): ClusterBus {
+    const bus: ClusterBus = new ClusterBus((message) => {
+      setImmediate(() => this.#exchange.receive(bus, message));
+    });
+    return bus;
+  }
+}
+
+async function startNodes(): Promise<readonly TestServer[]> {
+  const cluster = new FakeCluster();
+  const nodes = await Promise.all(
+    [1, 2, 3].map(() => startServer({}, silent, { bus: cluster.join() })),
+  );
+  await Promise.all(nodes.map(isHealthy));
+  return nodes;
+}
+
+describe('the local broker', () => {
+  behavesAsBroker(async () => [await startServer()]);
+});
+
+describe('the broker of many nodes on the bus of a cluster', () => {
+  behavesAsBroker(startNodes);
+});
+
+/** A bus that does only what the test says. */
+class ManualBus implements Bus {
+  listener: BusListener | undefined;
+  readonly published: {
+    topic: string;
+    text: string;
+    reach: (nodes: number) => void;
+    fail: () => void;
+  }[] = [];
+  readonly subscribing: { topics: readonly string[]; confirm: () => void; fail: () => void }[] = [];
+  readonly unsubscribed: (readonly string[])[] = [];
+
+  open(listener: BusListener): void {
+    this.listener = listener;
+  }
+
+  publish(topic: string, text: string): Promise<number> {
+    return new Promise((reach, reject) => {
+      this.published.push({ topic, text, reach, fail: () => reject(new Error('lost')) });
+    });
+  }
+
+  subscribe(topics: readonly string[]): Promise<void> {
+    return new Promise((confirm, reject) => {
+      this.subscribing.push({ topics, confirm, fail: () => reject(new Error('lost')) });
+    });
+  }
+
+  unsubscribe(topics: readonly string[]): void {
+    this.unsubscribed.push(topics);
+  }
+
+  async close(): Promise<void> {}
+
+  /** Comes up and confirms all that is asked of it. */
+  async comeUp(): Promise<void> {
+    this.listener?.up();
+    await this.confirmAll();
+  }
+
+  async confirmAll(): Promise<void> {
+    for (let next = this.subscribing.shift(); next; next = this.subscribing.shift()) {
+      next.confirm();
+      await settle();
+    }
+  }
+}
+
+/** Lets all that is ready run. */
+async function settle(): Promise<void> {
+  for (let n = 0; n < 10; n += 1) await Promise.resolve();
+}
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('a node whose bus comes and goes', () => {
+  async function startNode(env: Record<string, string> = {}) {
+    const bus = new ManualBus();
+    const node = await startServer(env, silent, { bus });
+    const health = async () => (await fetch(`${node.url}/healthz`)).text();
+    return { bus, node, health };
+  }
+
+  const token = sign({ channel: 'a', message: { n: 1 } });
+
+  it('refuses broadcasts while it is away, and says so to health checks', async () => {
+    const { bus, node, health } = await startNode();
+    const refused = await node.post(JSON.stringify({ token }));
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get('retry-after')).toBe('1');
+    expect(await refused.text()).toBe('{"error":"Broker unavailable"}');
+    expect(await health()).toBe('{"status":"broker unavailable"}');
+
+    await bus.comeUp();
+    expect(await health()).toBe('{"status":"ok"}');
+    bus.listener?.down();
+    expect(await health()).toBe('{"status":"broker unavailable"}');
+    expect((await fetch(`${node.url}/info.json`)).status).toBe(200);
+  });
+
+  it('withholds confirmations until it is there; pongs may overtake them', async () => {
+    const { bus, node } = await startNode();
+    const client = await node.connect();
+    client.authenticate(sign({ channels: ['a', 'b', 'a'] }));
+    await client.ping();
+    expect(await node.stats()).toEqual({ deliveries: 0, connected: 0 });
+
+    await bus.comeUp();
+
+    for (const channel of ['a', 'b', 'a']) {
+      expect(await client.next()).toMatchObject({ data: JSON.stringify({ channel }) });
+    }
+  });
+
+  it('leaves a socket that waits for it under the authentication clock', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+    const { node } = await startNode({ PING_INTERVAL_SECONDS: '80000' });
+    const client = (await node.connect()).authenticate(sign({ channels: ['a'] }));
+    await client.ping();
+    vi.advanceTimersByTime(30_500);
+    expect(await client.closed).toEqual({ code: 4408, reason: 'Authentication timeout' });
+  });
+
+  it('does not collect confirmations without end', async () => {
+    const { node } = await startNode({ MAX_CHANNELS_PER_CONNECTION: '10' });
+    const client = await node.connect();
+    const channels = Array.from({ length: 10 }, (_, n) => `${n}`);
+    for (let n = 0; n < 5; n += 1) client.authenticate(sign({ channels }));
+    await client.ping();
+    client.authenticate(sign({ channels }));
+    expect(await client.closed).toEqual({ code: 4413, reason: 'Too many channels' });
+  });
+
+  it('counts the channels that wait for it', async () => {
+    const { node } = await startNode({ MAX_CHANNELS_PER_CONNECTION: '2' });
+    const client = await node.connect();
+    client.authenticate(sign({ channels: ['a', 'b'] })).authenticate(sign({ channels: ['b'] }));
+    await client.ping();
+    client.authenticate(sign({ channels: ['c'] }));
+    expect(await client.closed).toEqual({ code: 4413, reason: 'Too many channels' });
+  });
+
+  it.each([
+    ['keep', undefined],
+    ['reconnect', { code: 1013, reason: 'Try again later' }],
+  ])('with ON_BROKER_LOSS=%s closes with %j when it is lost', async (choice, closed) => {
+    const { bus, node } = await startNode({ ON_BROKER_LOSS: choice });
+    await bus.comeUp();
+    const client = await node.connect();
+    client.authenticate(sign({ channels: ['a'] }));
+    await client.ping();
+    await bus.confirmAll();
+    await client.next();
+
+    bus.listener?.down();
+
+    if (closed !== undefined) expect(await client.closed).toEqual(closed);
+    else await client.ping();
+  });
+});
+
+describe('RemoteBroker', () => {
+  function createBroker() {
+    const hub = new Hub();
+    const bus = new ManualBus();
+    const changes: boolean[] = [];
+    const broker = new RemoteBroker(hub, bus, {
+      prefix: 'p:',
+      onChange: (isAvailable) => changes.push(isAvailable),
+    });
+    return { hub, bus, broker, changes };
+  }
+
+  const channel = 'a' as Channel;
+  const subscriber = { deliver: () => true };
+  const broadcast = { channel, message: '{"n":1}' };
+
+  it('asks the bus for a channel with its first subscriber and no longer with its last', async () => {
+    const { bus, broker } = createBroker();
+    await bus.comeUp();
+    const other = { deliver: () => true };
+    const first = broker.join(subscriber, [channel, channel]);
+    const second = broker.join(other, [channel]);
+    expect(bus.subscribing.map(({ topics }) => topics)).toEqual([['p:channel:a']]);
+    await bus.confirmAll();
+    await Promise.all([first, second]);
+    expect(broker.join({ deliver: () => true }, [])).toBeUndefined();
+    expect(broker.join(other, [channel])).toBeUndefined();
+
+    broker.leave(subscriber);
+    broker.leave(subscriber);
+    expect(bus.unsubscribed).toEqual([]);
+    broker.leave(other);
+    expect(bus.unsubscribed).toEqual([['p:channel:a']]);
+  });
+
+  it('waits for a new confirmation when a channel was left and joined again meanwhile', async () => {
+    const { bus, broker } = createBroker();
+    await bus.comeUp();
+    broker.join(subscriber, [channel]);
+    broker.leave(subscriber);
+    let isJoined = false;
+    broker.join(subscriber, [channel])?.then(() => {
+      isJoined = true;
+    });
+
+    bus.subscribing[0]?.confirm();
+    await settle();
+    expect(isJoined).toBe(false);
+    bus.subscribing[1]?.confirm();
+    await settle();
+    expect(isJoined).toBe(true);
+  });
+
+  it('renews everything after a loss before it is available again', async () => {
+    const { bus, broker, changes } = createBroker();
+    await bus.comeUp();
+    broker.join(subscriber, [channel]);
+    await bus.confirmAll();
+    bus.listener?.down();
+    let isJoined = false;
+    broker.join({ deliver: () => true }, [channel])?.then(() => {
+      isJoined = true;
+    });
+
+    bus.listener?.up();
+    bus.subscribing.shift()?.confirm();
+    await settle();
+    expect(bus.subscribing.map(({ topics }) => topics)).toEqual([['p:channel:a']]);
+    expect([broker.isAvailable, isJoined]).toEqual([false, false]);
+    await bus.confirmAll();
+    expect([broker.isAvailable, isJoined]).toEqual([true, true]);
+    expect(changes).toEqual([true, false, true]);
+  });
+
+  it('takes no confirmation from before a loss for one after it', async () => {
+    const { bus, broker } = createBroker();
+    await bus.comeUp();
+    let isJoined = false;
+    broker.join(subscriber, [channel])?.then(() => {
+      isJoined = true;
+    });
+    const before = bus.subscribing.shift();
+    bus.listener?.down();
+    before?.confirm();
+    await settle();
+    expect(isJoined).toBe(false);
+  });
+
+  it('adds up the answers of all nodes that were reached, in whatever order they come', async () => {
+    const { bus, broker } = createBroker();
+    await bus.comeUp();
+    const published = broker.publish(broadcast);
+    const [question] = bus.published;
+    const [node, id] = question?.text.split(' ') ?? [];
+    expect(question?.text).toBe(`${node} ${id} {"n":1}`);
+
+    bus.listener?.message(`p:node:${node}`, `${id} 5`);
+    question?.reach(3);
+    await settle();
+    bus.listener?.message(`p:node:${node}`, `${id} 0`);
+    bus.listener?.message(`p:node:${node}`, `${id} 2`);
+
+    expect(await published).toEqual({ deliveries: 7, isPartial: false });
+  });
+
+  it('answers what is there at the deadline, and says that it is partial', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { bus, broker } = createBroker();
+    await bus.comeUp();
+    const published = broker.publish(broadcast);
+    const [question] = bus.published;
+    const [node, id] = question?.text.split(' ') ?? [];
+    question?.reach(2);
+    bus.listener?.message(`p:node:${node}`, `${id} 5`);
+    await settle();
+    vi.advanceTimersByTime(2_000);
+    expect(await published).toEqual({ deliveries: 5, isPartial: true });
+    // Too late, and no harm.
+    bus.listener?.message(`p:node:${node}`, `${id} 5`);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it.each(['fails', 'hangs'])('is unavailable for a broadcast whose sending %s', async (how) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { bus, broker } = createBroker();
+    await bus.comeUp();
+    const published = broker.publish(broadcast);
+    if (how === 'fails') bus.published[0]?.fail();
+    else vi.advanceTimersByTime(2_000);
+    await expect(published).rejects.toThrow();
+  });
+
+  it('tells the publisher how many it delivered, 0 too', async () => {
+    const { bus, hub } = createBroker();
+    await bus.comeUp();
+    bus.listener?.message('p:channel:a', 'other 7 {"n":1}');
+    hub.subscribe(subscriber, channel);
+    bus.listener?.message('p:channel:a', 'other 8 {"n": 1}');
+    expect(bus.published.map(({ topic, text }) => [topic, text])).toEqual([
+      ['p:node:other', '7 0'],
+      ['p:node:other', '8 1'],
+    ]);
+  });
+
+  it('ignores what other programs send on its topics', async () => {
+    const { bus, broker } = createBroker();
+    await bus.comeUp();
+    for (const topic of ['p:channel:a', 'p:node:x', 'p:stats', 'elsewhere']) {
+      for (const text of ['', ' ', 'x', 'x y z', '1 NaN', '{}']) bus.listener?.message(topic, text);
+    }
+    expect(broker.isAvailable).toBe(true);
+  });
+});
