@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import jwt from 'jsonwebtoken';
 import type { Config } from './config.ts';
 import { HttpError, json, readBody } from './http.ts';
-import { landingPage, pageHandler } from './pages.ts';
+import { pageHandler } from './pages.ts';
 import { playgroundPage } from './playground-page.ts';
 import { isObject } from './protocol.ts';
 import type { Handler } from './router.ts';
@@ -14,11 +14,9 @@ const TOKEN_LIFETIME_SECONDS = 60;
 /**
  * The playground: a page to try the server with, and an endpoint that signs whatever it is asked to.
  * For development only: whoever reaches these routes can subscribe and broadcast to everything.
- * Goes behind the other routes, because `GET /` becomes a page that links here.
  */
 export function playgroundRoutes(config: Config): Readonly<Record<string, Handler>> {
   return {
-    'GET /': landingPage({ playground: true }),
     'GET /test': pageHandler(playgroundPage()),
     'POST /test/token': mintHandler(config),
   };

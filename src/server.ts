@@ -105,7 +105,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
     config.tls,
     createRouter(
       {
-        'GET /': landingPage(),
+        'GET /': landingPage({ playground: config.development }),
         'GET /info.json': infoHandler(broker),
         'GET /healthz': healthHandler(health),
         'POST /broadcast': broadcastHandler({ config, tokens, broker, log, metrics }),

@@ -114,12 +114,15 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
   }
 
   expire(): void {
-    this.end(this.isAuthenticated ? disconnects.tokenExpired : disconnects.authenticationTimeout);
+    if (this.isAuthenticated) this.end(disconnects.tokenExpired);
+    else this.#refuse(disconnects.authenticationTimeout, 'timeout');
   }
 
   /** Says why in a close frame; ws ends the connection for good when the peer does not answer it in time. */
   end(disconnect: Disconnect): void {
-    this.#disconnect ??= disconnect;
+    // A peer that has closed or broken off first is on its way out already.
+    if (!this.#isOpen) return;
+    this.#disconnect = disconnect;
     this.#leave();
     this.#context.outbox.flush(this);
     this.#ws.close(disconnect.code, disconnect.reason);
@@ -224,8 +227,7 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
 
   /** ws has answered a broken frame with a close frame already, and takes nothing more. */
   #break(error: Error): void {
-    const disconnect = brokenFrame(error);
-    if (disconnect !== undefined) this.#disconnect ??= disconnect;
+    this.#disconnect ??= brokenFrame(error);
     this.#leave();
   }
 

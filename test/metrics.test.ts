@@ -91,11 +91,17 @@ describe('GET /metrics', () => {
   });
 
   it('tells the reasons of failed authentications apart', async () => {
-    const { url, connect } = await startServer({ METRICS: 'true', MAX_CHANNEL_LENGTH: '3' });
+    const { url, connect } = await startServer({
+      METRICS: 'true',
+      MAX_CHANNEL_LENGTH: '3',
+      AUTH_TIMEOUT_SECONDS: '0.5',
+    });
     for (const claims of [{}, { channels: ['long'] }, { channels: 1 }]) {
       await (await connect()).authenticate(sign(claims)).closed;
     }
+    await (await connect()).closed;
     const samples = parse((await scrape(url)).text);
+    expect(samples.get('bifrost_authentication_failures_total{reason="timeout"}')).toBe(1);
     expect(samples.get('bifrost_authentication_failures_total{reason="channels"}')).toBe(2);
     expect(samples.get('bifrost_authentication_failures_total{reason="limits"}')).toBe(1);
   });

@@ -176,7 +176,7 @@ describe('the tables of the README', () => {
   });
 
   it('promise no endpoint that is not there', async () => {
-    const { url } = await startServer();
+    const { url } = await startServer({ NODE_ENV: 'development', METRICS: 'true' });
     const paths = table('request | answer').flatMap(([request = '']) =>
       [...request.matchAll(/`(GET|POST) (\/\S*)`/g)].map(([, method, path]) => ({ method, path })),
     );
