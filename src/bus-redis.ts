@@ -6,6 +6,7 @@ import { type Log, rateLimited } from './log.ts';
 /** A dead connection that TCP does not notice is noticed within their sum. */
 const PING_INTERVAL_MS = 3_000;
 const PING_TIMEOUT_MS = 4_000;
+/** From the first packet until it is known what answers there. */
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Attempts to connect are this far apart, doubling, with up to as much again at random. */
 const LEAST_BACKOFF_MS = 100;
@@ -20,14 +21,17 @@ export interface RedisBusOptions {
   readonly onUnusable: (reason: string) => void;
 }
 
+const NO_ANSWER = new Error('Redis does not answer');
+
 type Client = ReturnType<typeof makeClient>;
 
-function makeClient(url: string) {
+/** `ended` also ends an attempt to connect, which `destroy` does not. */
+function makeClient(url: string, ended: AbortSignal) {
   return createClient({
     url,
     // What could not be sent at once must fail: sent later it would arrive after a 503.
     disableOfflineQueue: true,
-    socket: { connectTimeout: CONNECT_TIMEOUT_MS, reconnectStrategy: false },
+    socket: { connectTimeout: CONNECT_TIMEOUT_MS, reconnectStrategy: false, signal: ended },
   });
 }
 
@@ -39,7 +43,7 @@ export class RedisBus implements Bus {
   readonly #onUnusable: (reason: string) => void;
   readonly #closing = new AbortController();
   #publisher: Client | undefined;
-  #subscriber: Client | undefined;
+  #subscriber: Subscriber | undefined;
   #running: Promise<void> = Promise.resolve();
   #onMessage: (text: string, topic: string) => void = () => {};
 
@@ -48,7 +52,7 @@ export class RedisBus implements Bus {
     this.#log = log;
     this.#onUnusable = onUnusable;
     this.#logFailure = rateLimited(LOG_INTERVAL_MS, (error) => {
-      log.error({ error: error instanceof Error ? error.message : String(error) }, 'Redis is away');
+      log.error({ error: describe(error) }, 'Redis is away');
     });
   }
 
@@ -65,12 +69,12 @@ export class RedisBus implements Bus {
   async subscribe(topics: readonly string[]): Promise<void> {
     if (topics.length === 0) return;
     if (this.#subscriber === undefined) throw new Error('Redis is away');
-    await this.#subscriber.subscribe([...topics], this.#onMessage);
+    await this.#subscriber.subscribe(topics);
   }
 
   unsubscribe(topics: readonly string[]): void {
     // A connection that is lost has unsubscribed already.
-    this.#subscriber?.unsubscribe([...topics], this.#onMessage).catch(() => {});
+    this.#subscriber?.unsubscribe(topics);
   }
 
   async close(): Promise<void> {
@@ -83,13 +87,12 @@ export class RedisBus implements Bus {
     const { signal } = this.#closing;
     let backoffMs = LEAST_BACKOFF_MS;
     while (!signal.aborted) {
+      let upSince = Number.POSITIVE_INFINITY;
       const lost = new AbortController();
-      const clients = [this.#createClient(lost), this.#createClient(lost)] as const;
-      const destroy = () => {
-        for (const client of clients) if (client.isOpen) client.destroy();
-      };
-      // A connection attempt would go on for its whole timeout.
-      signal.addEventListener('abort', destroy, { once: true });
+      const ended = AbortSignal.any([lost.signal, signal]);
+      const clients = [this.#createClient(lost, ended), this.#createClient(lost, ended)] as const;
+      // A peer may take the connection and never say a word.
+      const timeout = setTimeout(() => lost.abort(NO_ANSWER), CONNECT_TIMEOUT_MS);
       try {
         await Promise.all(clients.map((client) => client.connect()));
         if (await isCluster(clients[0])) {
@@ -98,45 +101,50 @@ export class RedisBus implements Bus {
           );
           return;
         }
-        backoffMs = LEAST_BACKOFF_MS;
-        [this.#publisher, this.#subscriber] = clients;
+        ended.throwIfAborted();
+        clearTimeout(timeout);
+        this.#publisher = clients[0];
+        this.#subscriber = new Subscriber(clients[1], this.#onMessage, lost);
         this.#log.info('Redis is there');
+        upSince = performance.now();
         listener.up();
-        await this.#ping(clients, lost);
+        await this.#ping(clients, lost, ended);
       } catch (error) {
         if (!signal.aborted) this.#logFailure(lost.signal.aborted ? lost.signal.reason : error);
       } finally {
+        clearTimeout(timeout);
         const wasUp = this.#publisher !== undefined;
         this.#publisher = undefined;
         this.#subscriber = undefined;
-        signal.removeEventListener('abort', destroy);
-        destroy();
+        for (const client of clients) client.destroy();
         if (wasUp) listener.down();
       }
+      // One that connects and fails at once is left in peace like one that does not connect.
+      if (performance.now() - upSince > MOST_BACKOFF_MS) backoffMs = LEAST_BACKOFF_MS;
       await delay(backoffMs * (1 + Math.random()), undefined, { signal }).catch(() => {});
       backoffMs = Math.min(backoffMs * 2, MOST_BACKOFF_MS);
     }
   }
 
-  #createClient(lost: AbortController): Client {
-    const client = makeClient(this.#url);
+  #createClient(lost: AbortController, ended: AbortSignal): Client {
+    const client = makeClient(this.#url, ended);
     client.on('error', (error) => lost.abort(error));
     client.on('end', () => lost.abort(new Error('Redis closed the connection')));
     return client;
   }
 
   /** Rejects when a connection is lost or does not answer; resolves on `close`. */
-  async #ping(clients: readonly Client[], lost: AbortController): Promise<void> {
-    const ended = AbortSignal.any([lost.signal, this.#closing.signal]);
+  async #ping(
+    clients: readonly Client[],
+    lost: AbortController,
+    ended: AbortSignal,
+  ): Promise<void> {
     const end = new Promise<void>((resolve) => {
       ended.addEventListener('abort', () => resolve(), { once: true });
     });
     while (!ended.aborted) {
       await delay(PING_INTERVAL_MS, undefined, { signal: ended }).catch(() => {});
-      const timeout = setTimeout(
-        () => lost.abort(new Error('Redis does not answer')),
-        PING_TIMEOUT_MS,
-      );
+      const timeout = setTimeout(() => lost.abort(NO_ANSWER), PING_TIMEOUT_MS);
       const pings = Promise.all(clients.map((client) => client.ping()));
       await Promise.race([pings, end]).finally(() => clearTimeout(timeout));
       // Pings of a connection that has been lost fail when nobody waits for them any more.
@@ -144,6 +152,68 @@ export class RedisBus implements Bus {
     }
     if (lost.signal.aborted) throw lost.signal.reason;
   }
+}
+
+/** What the subscribed connection has been asked for, until it is lost. */
+class Subscriber {
+  readonly #client: Client;
+  readonly #onMessage: (text: string, topic: string) => void;
+  readonly #lost: AbortController;
+  /** Topics whose `SUBSCRIBE` is under way, with how many of them. */
+  readonly #subscribing = new Map<string, number>();
+  /** Those of them that nobody wants any more. */
+  readonly #unwanted = new Set<string>();
+
+  /** `lost` is told when Redis refuses a topic: its permissions may change, and until then this is no bus. */
+  constructor(
+    client: Client,
+    onMessage: (text: string, topic: string) => void,
+    lost: AbortController,
+  ) {
+    this.#client = client;
+    this.#onMessage = onMessage;
+    this.#lost = lost;
+  }
+
+  async subscribe(topics: readonly string[]): Promise<void> {
+    for (const topic of topics) {
+      this.#unwanted.delete(topic);
+      this.#subscribing.set(topic, (this.#subscribing.get(topic) ?? 0) + 1);
+    }
+    try {
+      await this.#client.subscribe([...topics], this.#onMessage);
+    } catch (error) {
+      this.#lost.abort(error);
+      throw error;
+    } finally {
+      this.unsubscribe(topics.filter((topic) => this.#settle(topic)));
+    }
+  }
+
+  unsubscribe(topics: readonly string[]): void {
+    // Sent now it would be forgotten by the client, which then takes a topic that is wanted again for subscribed
+    // already, just before Redis confirms the opposite.
+    const settled = topics.filter((topic) => !this.#subscribing.has(topic));
+    for (const topic of topics) if (this.#subscribing.has(topic)) this.#unwanted.add(topic);
+    if (settled.length > 0) this.#client.unsubscribe(settled, this.#onMessage).catch(() => {});
+  }
+
+  /** Whether the topic is to be left, now that its `SUBSCRIBE` has been answered. */
+  #settle(topic: string): boolean {
+    const others = (this.#subscribing.get(topic) ?? 0) - 1;
+    if (others > 0) {
+      this.#subscribing.set(topic, others);
+      return false;
+    }
+    this.#subscribing.delete(topic);
+    return this.#unwanted.delete(topic);
+  }
+}
+
+/** An error for every address that was tried has no text of its own. */
+function describe(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(describe).join(', ');
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** False too where the question is not allowed: managed services may forbid `INFO`. */

@@ -1,6 +1,6 @@
 import { createSecretKey } from 'node:crypto';
 import jwt from 'jsonwebtoken';
-import { isObject } from './protocol.ts';
+import { isObject, parseJson } from './protocol.ts';
 
 /** A command was called in a way that it does not know. The message completes the sentence "bifrost x: …". */
 export class UsageError extends Error {}
@@ -95,15 +95,6 @@ export async function postBroadcast(
   }
   const why = typeof error === 'string' ? `: ${error}` : '';
   throw new Error(`${url}/broadcast answered ${status}${why}`);
-}
-
-/** The parsed text, or undefined. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** How long the tokens live that are used at once. */

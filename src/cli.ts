@@ -4,8 +4,8 @@ import { resolve } from 'node:path';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import {
   createClient,
+  failureText,
   MINUTE_SECONDS,
-  parseJson,
   postBroadcast,
   requireSecret,
   signSubscription,
@@ -15,7 +15,7 @@ import {
 import { listen } from './cli-listen.ts';
 import { ConfigError, describeConfig, loadConfig, unsafeSettings } from './config.ts';
 import { readEnvironment } from './environment.ts';
-import { isObject } from './protocol.ts';
+import { isObject, parseJson } from './protocol.ts';
 import { VERSION } from './version.ts';
 
 /** A subcommand. `run` throws to fail: a `UsageError` when it was called wrongly, else anything. */
@@ -265,7 +265,9 @@ function isParseArgsError(error: unknown): boolean {
 
 // Whoever reads may stop reading, as "head" does: that is no failure of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  if (error.code === 'EPIPE') return;
+  console.error(`bifrost: cannot write: ${failureText(error)}`);
+  process.exitCode = FAILURE;
 });
 const code = await main(process.argv.slice(2));
 // The server says itself how it ended.

@@ -45,6 +45,8 @@ export function brokenFrame(error: Error & { readonly code?: unknown }): Disconn
     case 'WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH':
       return { code: 1009, reason: '' };
     default:
-      return String(error.code).startsWith('WS_ERR_') ? { code: 1002, reason: '' } : undefined;
+      if (String(error.code).startsWith('WS_ERR_')) return { code: 1002, reason: '' };
+      // Of zlib: what claimed to be compressed was not.
+      return String(error.code).startsWith('Z_') ? { code: 1007, reason: '' } : undefined;
   }
 }

@@ -1,4 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
+import { setTimeout as delay } from 'node:timers/promises';
 import { AggregatorRegistry, type Registry } from 'prom-client';
 import type { Bus } from './bus.ts';
 import { ClusterBus, Exchange, type ToPrimary, type ToWorker } from './bus-cluster.ts';
@@ -34,11 +35,11 @@ export function runPrimary(
   cluster.setupPrimary({ serialization: 'advanced' });
   const metrics = new AggregatorRegistry();
   const exchange = new Exchange<Worker>(send);
-  let isDraining = false;
+  const draining = new AbortController();
   let backoffMs = LEAST_BACKOFF_MS;
 
   const fork = () => {
-    if (isDraining) return;
+    if (draining.signal.aborted) return;
     const worker = cluster.fork(env);
     const start = performance.now();
     worker.on('message', (message: ToPrimary | MetricsRequest) => {
@@ -46,9 +47,11 @@ export function runPrimary(
         void answerMetrics(worker, message.id, () => metrics.clusterMetrics());
       else if (isForExchange(message)) exchange.receive(worker, message);
     });
+    // Without a listener a worker that cannot be started would end the primary; its exit is told as any other.
+    worker.on('error', (error) => log.error({ err: error }, 'a worker cannot be reached'));
     worker.on('exit', (code, signal) => {
       exchange.forget(worker);
-      if (isDraining) return;
+      if (draining.signal.aborted) return;
       if (code === EXIT_UNUSABLE) {
         process.exitCode = 1;
         drain();
@@ -60,14 +63,15 @@ export function runPrimary(
         { worker: worker.process.pid, code, signal, delayMs },
         'a worker died; another takes its place',
       );
-      setTimeout(fork, delayMs);
+      // A drain does not wait for workers that are yet to come.
+      delay(delayMs, undefined, { signal: draining.signal }).then(fork, () => {});
     });
   };
   const tellAll = (order: Order) => {
     for (const worker of Object.values(cluster.workers ?? {})) if (worker) send(worker, order);
   };
   const drain = () => {
-    isDraining = true;
+    draining.abort();
     tellAll({ kind: 'drain' });
   };
 

@@ -109,83 +109,89 @@ function boolean() {
 const DAY = 86_400;
 
 /** Every variable that the server reads, in the order of the README. */
-const variables = z
-  .object({
-    JWT_SECRET: z.string({ error: 'is required' }),
-    JWT_SECRET_PREVIOUS: list(),
-    PORT: integer(3000, 0, 65_535),
-    HOST: z.string().optional(),
-    NODE_ENV: z.string().optional(),
-    LOG_LEVEL: z
-      .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
-        error: 'must be one of fatal error warn info debug trace silent',
-      })
-      .default('info'),
-    PING_INTERVAL_SECONDS: seconds(15, 0.1, DAY),
-    AUTH_TIMEOUT_SECONDS: seconds(30, 0, DAY),
-    // A platform such as Heroku kills what has not ended 30 s after SIGTERM.
-    DRAIN_SECONDS: seconds(10, 0, 25),
-    MAX_CONNECTIONS: integer(0, 0),
-    MAX_CHANNELS_PER_CONNECTION: integer(1_000, 1),
-    MAX_CHANNEL_LENGTH: integer(255, 1, 65_536),
-    MAX_MESSAGE_BYTES: integer(65_536, 128, 2 ** 30),
-    MAX_BODY_BYTES: integer(1_048_576, 128, 2 ** 28),
-    MAX_BUFFERED_BYTES: integer(4_194_304, 1),
-    ALLOWED_ORIGINS: list().transform((origins, context) => {
-      try {
-        return origins.length === 0 ? undefined : new AllowedOrigins(origins);
-      } catch {
-        context.addIssue({ code: 'custom', message: ORIGINS_EXPECTED });
-        return z.NEVER;
-      }
-    }),
-    METRICS: boolean(),
-    METRICS_TOKEN: z.string().optional(),
-    TRUST_PROXY: integer(0, 0, 100),
-    ENFORCE_TOKEN_EXPIRY: boolean(),
-    TLS_CERT_FILE: z.string().optional(),
-    TLS_KEY_FILE: z.string().optional(),
-    COMPRESSION: boolean(),
-    WEB_CONCURRENCY: integer(1, 1, 1_024),
-    REDIS_URL: z
-      .string()
-      .refine((text) => /^rediss?:\/\//.test(text) && URL.canParse(text), {
-        error: 'must be a URL that begins with redis:// or rediss://',
-      })
-      .optional(),
-    BROKER_PREFIX: z.string().default('bifrost:'),
-    ON_BROKER_LOSS: z
-      .enum(['keep', 'reconnect'], { error: 'must be keep or reconnect' })
-      .default('keep'),
-  })
-  .check(({ value, issues }) => {
-    const problem = tlsProblem(value.TLS_CERT_FILE, value.TLS_KEY_FILE);
-    if (problem !== undefined) {
-      issues.push({ code: 'custom', path: ['TLS_CERT_FILE'], message: problem, input: value });
+const variables = z.object({
+  JWT_SECRET: z.string({ error: 'is required' }),
+  JWT_SECRET_PREVIOUS: list(),
+  PORT: integer(3000, 0, 65_535),
+  HOST: z.string().optional(),
+  NODE_ENV: z.string().optional(),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+      error: 'must be one of fatal error warn info debug trace silent',
+    })
+    .default('info'),
+  PING_INTERVAL_SECONDS: seconds(15, 0.1, DAY),
+  AUTH_TIMEOUT_SECONDS: seconds(30, 0, DAY),
+  // A platform such as Heroku kills what has not ended 30 s after SIGTERM.
+  DRAIN_SECONDS: seconds(10, 0, 25),
+  MAX_CONNECTIONS: integer(0, 0),
+  MAX_CHANNELS_PER_CONNECTION: integer(1_000, 1),
+  MAX_CHANNEL_LENGTH: integer(255, 1, 65_536),
+  MAX_MESSAGE_BYTES: integer(65_536, 128, 2 ** 30),
+  MAX_BODY_BYTES: integer(1_048_576, 128, 2 ** 28),
+  MAX_BUFFERED_BYTES: integer(4_194_304, 1),
+  ALLOWED_ORIGINS: list().transform((origins, context) => {
+    try {
+      return origins.length === 0 ? undefined : new AllowedOrigins(origins);
+    } catch {
+      context.addIssue({ code: 'custom', message: ORIGINS_EXPECTED });
+      return z.NEVER;
     }
-  })
-  .check(({ value, issues }) => {
-    // One broadcast may be as large as a body: a reader that is one behind must not be taken for a slow one.
-    const least = 2 * value.MAX_BODY_BYTES;
-    if (value.MAX_BUFFERED_BYTES < least) {
-      issues.push({
-        code: 'custom',
-        path: ['MAX_BUFFERED_BYTES'],
-        message: `must be at least twice MAX_BODY_BYTES, ${least}`,
-        input: value.MAX_BUFFERED_BYTES,
-      });
-    }
-  });
+  }),
+  METRICS: boolean(),
+  METRICS_TOKEN: z.string().optional(),
+  TRUST_PROXY: integer(0, 0, 100),
+  ENFORCE_TOKEN_EXPIRY: boolean(),
+  TLS_CERT_FILE: z.string().optional(),
+  TLS_KEY_FILE: z.string().optional(),
+  COMPRESSION: boolean(),
+  WEB_CONCURRENCY: integer(1, 1, 1_024),
+  REDIS_URL: z
+    .string()
+    .refine(isRedisUrl, {
+      error: 'must be a URL that begins with redis:// or rediss://',
+    })
+    .optional(),
+  BROKER_PREFIX: z.string().default('bifrost:'),
+  ON_BROKER_LOSS: z
+    .enum(['keep', 'reconnect'], { error: 'must be keep or reconnect' })
+    .default('keep'),
+});
+
+/** What is wrong between variables that are right by themselves. */
+function problemsBetween(set: Readonly<Record<string, string | undefined>>): string[] {
+  return [tlsProblem(set['TLS_CERT_FILE'], set['TLS_KEY_FILE']), bufferProblem(set)].filter(
+    (problem) => problem !== undefined,
+  );
+}
 
 function tlsProblem(certFile: string | undefined, keyFile: string | undefined): string | undefined {
   if (certFile === undefined && keyFile === undefined) return undefined;
-  if (certFile === undefined || keyFile === undefined) return 'and TLS_KEY_FILE go together';
+  if (certFile === undefined || keyFile === undefined) {
+    return 'TLS_CERT_FILE and TLS_KEY_FILE go together';
+  }
   try {
     readCertificate({ certFile, keyFile });
     return undefined;
   } catch (error) {
-    return `and TLS_KEY_FILE must be a certificate and its key (${(error as Error).message})`;
+    const why = (error as Error).message;
+    return `TLS_CERT_FILE and TLS_KEY_FILE must be a certificate and its key (${why})`;
   }
+}
+
+/** One broadcast may be as large as a body: a reader that is one behind must not be taken for a slow one. */
+function bufferProblem(set: Readonly<Record<string, string | undefined>>): string | undefined {
+  const { MAX_BODY_BYTES, MAX_BUFFERED_BYTES } = variables.shape;
+  const body = MAX_BODY_BYTES.safeParse(set['MAX_BODY_BYTES']);
+  const buffered = MAX_BUFFERED_BYTES.safeParse(set['MAX_BUFFERED_BYTES']);
+  if (!body.success || !buffered.success || buffered.data >= 2 * body.data) return undefined;
+  return `MAX_BUFFERED_BYTES must be at least twice MAX_BODY_BYTES, ${2 * body.data}, got "${buffered.data}"`;
+}
+
+/** The path of such a URL is the number of a database. */
+function isRedisUrl(text: string): boolean {
+  if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return false;
+  return /^\/?\d*$/.test(new URL(text).pathname);
 }
 
 const ORIGINS_EXPECTED =
@@ -201,15 +207,13 @@ const SECRETS = new Set(['JWT_SECRET', 'JWT_SECRET_PREVIOUS', 'METRICS_TOKEN', '
 export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const parsed = variables.safeParse(set);
-  if (!parsed.success) {
-    throw new ConfigError(
-      parsed.error.issues.map(({ path, message }) => {
-        const name = String(path[0]);
-        const isShown = set[name] !== undefined && !SECRETS.has(name);
-        return `${name} ${message}${isShown ? `, got ${JSON.stringify(set[name])}` : ''}`;
-      }),
-    );
-  }
+  const problems = (parsed.error?.issues ?? []).map(({ path, message }) => {
+    const name = String(path[0]);
+    const isShown = set[name] !== undefined && !SECRETS.has(name);
+    return `${name} ${message}${isShown ? `, got ${JSON.stringify(set[name])}` : ''}`;
+  });
+  problems.push(...problemsBetween(set));
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
 
   const { data } = parsed;
   return Object.freeze({

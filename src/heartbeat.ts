@@ -1,47 +1,48 @@
 import { type Disconnect, disconnects } from './close-codes.ts';
+import { Wheel } from './wheel.ts';
 
 /** What the heartbeat needs of a connection. */
 export interface Beating {
   /** Set here when a ping goes out, cleared by the connection when its pong comes in. */
   awaitingPong: boolean;
+  /** The slot of its next beat. Kept here by the heartbeat, for nobody else to touch. */
+  beat: number;
   ping(): void;
   end(disconnect: Disconnect): void;
 }
 
-/**
- * Pings every connection on its own beat and ends those that did not answer by the next one. Driven by the server's
- * one timer: a wheel with a slot a tick spreads the connections, so that their pings never fall into one turn.
- */
+/** Pings every connection on its own beat and ends those that did not answer by the next one. */
 export class Heartbeat {
-  readonly #slots: readonly Set<Beating>[];
-  #now = 0;
+  readonly #intervalMs: number;
+  // Each has its own beat from the moment it was added, so that their pings never fall into one turn.
+  readonly #wheel: Wheel<Beating>;
 
-  /** Each connection has its first ping `intervalMs` after it was added, to within a tick, and then every interval. */
   constructor(intervalMs: number, tickMs: number) {
-    const slots = Math.max(1, Math.round(intervalMs / tickMs));
-    this.#slots = Array.from({ length: slots }, () => new Set<Beating>());
+    this.#intervalMs = intervalMs;
+    this.#wheel = new Wheel(tickMs, (connection) => this.#beat(connection));
   }
 
-  /** Returns the slot to name when the connection is removed. */
-  add(connection: Beating): number {
-    this.#slots[this.#now]?.add(connection);
-    return this.#now;
+  /** The connection has its first ping an interval from now, to within a tick, and then every interval. */
+  add(connection: Beating): void {
+    connection.beat = this.#wheel.set(connection, this.#intervalMs);
   }
 
   /** Safe to call twice. */
-  remove(connection: Beating, slot: number): void {
-    this.#slots[slot]?.delete(connection);
+  remove(connection: Beating): void {
+    this.#wheel.clear(connection, connection.beat);
   }
 
   tick(): void {
-    this.#now = (this.#now + 1) % this.#slots.length;
-    for (const connection of this.#slots[this.#now] ?? []) {
-      if (connection.awaitingPong) {
-        connection.end(disconnects.pingTimeout);
-      } else {
-        connection.awaitingPong = true;
-        connection.ping();
-      }
+    this.#wheel.tick();
+  }
+
+  #beat(connection: Beating): void {
+    if (connection.awaitingPong) {
+      connection.end(disconnects.pingTimeout);
+      return;
     }
+    connection.awaitingPong = true;
+    connection.ping();
+    this.add(connection);
   }
 }

@@ -4,8 +4,9 @@ import {
   type RequestListener,
 } from 'node:http';
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { endWithReply, HttpError, sendReply } from './http.ts';
+import { endWithReply, HttpError, isAnswering, sendReply } from './http.ts';
 import { type CertificateFiles, readCertificate } from './tls.ts';
 import { isWebsocketUpgrade } from './upgrade.ts';
 
@@ -18,7 +19,15 @@ const OPTIONS = {
   // The router refuses it instead, in our form.
   requireHostHeader: false,
   shouldUpgradeCallback: isWebsocketUpgrade,
+  // Of TLS; a connection that never shows any would be open for two minutes.
+  handshakeTimeout: 10_000,
 } as const;
+
+export interface Listener {
+  readonly httpServer: HttpServer;
+  /** Ends every connection there is, whatever it has become and whether it has sent anything. */
+  destroySockets(): void;
+}
 
 /**
  * Node's own server, http or with a certificate https, with our timeouts; what its parser refuses gets an answer of
@@ -27,10 +36,20 @@ const OPTIONS = {
 export function createListener(
   tls: CertificateFiles | undefined,
   onRequest: RequestListener,
-): HttpServer {
+): Listener {
   const server = tls
     ? createHttpsServer({ ...OPTIONS, ...readCertificate(tls) }, onRequest)
     : createHttpServer(OPTIONS, onRequest);
+  // Node would drop further fields in silence, a Content-Length too. Their size has a limit of its own.
+  server.maxHeadersCount = 0;
+
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    // A socket whose upgrade is ignored comes by again.
+    if (sockets.has(socket)) return;
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
 
   // Node would end these without a word, or with an answer that is not ours.
   server.on('connect', (_request, socket: Duplex) => {
@@ -40,9 +59,16 @@ export function createListener(
     sendReply(request, response, new HttpError(417, 'Expectation failed').toReply());
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    endWithReply(socket, parserRefusal(error.code).toReply());
+    // Two answers in one would be worse than none.
+    if (isAnswering(socket)) socket.destroy();
+    else endWithReply(socket, parserRefusal(error.code).toReply());
   });
-  return server;
+  return {
+    httpServer: server,
+    destroySockets() {
+      for (const socket of sockets) socket.destroy();
+    },
+  };
 }
 
 /** Serves new connections with what the files hold now; those that are open stay. Throws when they cannot be used. */

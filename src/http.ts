@@ -39,6 +39,35 @@ export class ClientGone extends Error {}
 /** A client that still sends when it is refused may read the answer for this long before the connection ends. */
 const LINGER_MS = 1_000;
 
+/** The newest request of each socket, as far as it is answered. */
+const latestResponse = new WeakMap<Duplex, ServerResponse>();
+
+/** To be told of every request, before it is handled. */
+export function noteRequest(request: IncomingMessage, response: ServerResponse): void {
+  latestResponse.set(request.socket, response);
+}
+
+/** Whether an answer on this socket is still to come, or to be finished. */
+export function isAnswering(socket: Duplex): boolean {
+  return latestResponse.get(socket)?.writableFinished === false;
+}
+
+/** The path of a request without query string and without one trailing slash. */
+export function pathOf(request: IncomingMessage): string {
+  // The absolute form of a request target must be accepted too (RFC 9112 §3.2.2).
+  const target = (request.url ?? '').replace(/^https?:\/\/[^/?#]*/i, '');
+  const query = target.indexOf('?');
+  const path = query === -1 ? target : target.slice(0, query);
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path || '/';
+}
+
+/** Throws when the field is missing (RFC 9112 §3.2). Checked here because Node's own refusal has no body. */
+export function checkHost(request: IncomingMessage): void {
+  if (request.headers.host === undefined && request.httpVersion === '1.1') {
+    throw new HttpError(400, 'Host header is required', { Connection: 'close' });
+  }
+}
+
 export function json(body: string): Reply {
   return { status: 200, contentType: 'application/json', body };
 }
@@ -83,7 +112,12 @@ export function sendReply(request: IncomingMessage, response: ServerResponse, re
   // A flat list is what Node takes without looking at it twice.
   const fields = ['Content-Type', reply.contentType];
   fields.push('Content-Length', String(Buffer.byteLength(reply.body)));
-  for (const name in reply.headers) fields.push(name, reply.headers[name] ?? '');
+  for (const name in reply.headers) {
+    const value = reply.headers[name] ?? '';
+    // What it says of the connection must not keep it open.
+    const isLast = name === 'Connection' && isLastOn(request, response) && value !== 'close';
+    fields.push(name, isLast ? `${value}, close` : value);
+  }
   response.writeHead(reply.status, fields);
 
   const body = request.method === 'HEAD' ? '' : reply.body;
@@ -103,6 +137,14 @@ export function sendReply(request: IncomingMessage, response: ServerResponse, re
   const timer = setTimeout(end, LINGER_MS);
   request.once('close', end);
   request.resume();
+}
+
+/** Whether client or server have said that the connection ends with this answer. */
+function isLastOn(request: IncomingMessage, response: ServerResponse): boolean {
+  return (
+    response.getHeader('Connection') === 'close' ||
+    /\bclose\b/i.test(request.headers.connection ?? '')
+  );
 }
 
 /** Writes a whole answer to a socket that no `ServerResponse` serves, and ends the connection. */

@@ -5,7 +5,7 @@ import type { Config } from './config.ts';
 import { HttpError, json, readBody } from './http.ts';
 import { pageHandler } from './pages.ts';
 import { playgroundPage } from './playground-page.ts';
-import { isObject } from './protocol.ts';
+import { isObject, parseJson } from './protocol.ts';
 import type { Handler } from './router.ts';
 
 /** As long as the tokens of the published client: long enough to try, short enough to see one expire. */
@@ -49,12 +49,7 @@ function refuseForeignPages(request: IncomingMessage): void {
 }
 
 function parseClaims(text: string): Record<string, unknown> {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    // Not JSON is no object either.
-  }
+  const body = parseJson(text);
   if (!isObject(body)) throw new HttpError(400, 'Body must be a JSON object');
   const claims = body['claims'];
   if (!isObject(claims)) throw new HttpError(400, 'claims must be a JSON object');

@@ -164,7 +164,8 @@ function channelFaultText(fault: ChannelFault, maxLength: number): string {
   }
 }
 
-function parseJson(text: string): unknown {
+/** The parsed text, or undefined when it is not JSON. */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

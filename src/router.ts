@@ -1,18 +1,17 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
-import { ClientGone, HttpError, type Reply, sendReply } from './http.ts';
+import {
+  ClientGone,
+  checkHost,
+  HttpError,
+  noteRequest,
+  pathOf,
+  type Reply,
+  sendReply,
+} from './http.ts';
 import type { Log } from './log.ts';
 
 /** Answers one request, or throws an `HttpError` for the router to write. */
 export type Handler = (request: IncomingMessage) => Reply | Promise<Reply>;
-
-/** The path of a request without query string and without one trailing slash. */
-export function pathOf(request: IncomingMessage): string {
-  // The absolute form of a request target must be accepted too (RFC 9112 §3.2.2).
-  const target = (request.url ?? '').replace(/^https?:\/\/[^/?#]*/i, '');
-  const query = target.indexOf('?');
-  const path = query === -1 ? target : target.slice(0, query);
-  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path || '/';
-}
 
 /**
  * Makes the request listener of a table `'METHOD /path'` → handler. HEAD is answered as GET without a body,
@@ -41,6 +40,7 @@ export function createRouter(routes: Readonly<Record<string, Handler>>, log: Log
 
   return async (request, response) => {
     // Without listeners a reset connection would end the process.
+    noteRequest(request, response);
     request.on('error', ignore);
     response.on('error', ignore);
     try {
@@ -57,13 +57,6 @@ export function createRouter(routes: Readonly<Record<string, Handler>>, log: Log
       sendReply(request, response, new HttpError(500, 'Internal server error').toReply());
     }
   };
-}
-
-/** RFC 9112 §3.2. Checked here because Node's own refusal has no body. */
-function checkHost(request: IncomingMessage): void {
-  if (request.headers.host === undefined && request.httpVersion === '1.1') {
-    throw new HttpError(400, 'Host header is required', { Connection: 'close' });
-  }
 }
 
 function ignore(): void {}

@@ -9,7 +9,6 @@ import type { Bus } from './bus.ts';
 import { disconnects } from './close-codes.ts';
 import { Compressor } from './compression.ts';
 import type { Config } from './config.ts';
-import { Deadlines } from './deadlines.ts';
 import { spreadOver } from './drain.ts';
 import { healthHandler } from './health.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -26,6 +25,7 @@ import { createRouter } from './router.ts';
 import { Connection, type ConnectionContext } from './subscribe.ts';
 import { TokenVerifier } from './token.ts';
 import { acceptUpgrades, upgradeRequired } from './upgrade.ts';
+import { Wheel } from './wheel.ts';
 
 /** A server made of a configuration; nothing is bound before `listen`. */
 export interface Server {
@@ -44,6 +44,7 @@ export interface Server {
 const TICK_MS = 100;
 /** What a request in flight may still take when all websockets have gone. */
 const FINISH_REQUESTS_MS = 2_000;
+const MOST_LAST_TURNS = 1_000;
 const MINUTE_MS = 60_000;
 
 /** What a server that is one of many is given; without it this process is all there is. */
@@ -65,7 +66,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
     ),
   );
   const heartbeat = new Heartbeat(config.pingIntervalMs, TICK_MS);
-  const deadlines = new Deadlines(TICK_MS);
+  const deadlines = new Wheel<Connection>(TICK_MS, (connection) => connection.expire());
   const connections = new Set<Connection>();
   const broker: Broker =
     bus === undefined
@@ -101,7 +102,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
     return broker.isAvailable ? 'ok' : 'broker unavailable';
   };
 
-  const httpServer = createListener(
+  const { httpServer, destroySockets } = createListener(
     config.tls,
     createRouter(
       {
@@ -146,10 +147,12 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
       connection.end(disconnects.shuttingDown);
     });
     const closed = new Promise<void>((resolve) => httpServer.close(() => resolve()));
-    const patience = setTimeout(() => httpServer.closeAllConnections(), FINISH_REQUESTS_MS);
+    const patience = setTimeout(destroySockets, FINISH_REQUESTS_MS);
     await closed;
-    // ws says so of the last ones a few ticks after their sockets have gone.
-    await setImmediate();
+    // ws says so of the last ones a few turns after their sockets have gone.
+    for (let turn = 0; turn < MOST_LAST_TURNS && connections.size > 0; turn += 1) {
+      await setImmediate();
+    }
     clearTimeout(patience);
     clearInterval(timer);
     await broker.close();
@@ -166,6 +169,9 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
         httpServer.once('error', fail);
         httpServer.listen(config.port, config.host, () => {
           httpServer.off('error', fail);
+          httpServer.on('error', (error) => {
+            log.error({ err: error }, 'a connection could not be accepted');
+          });
           timer = setInterval(() => {
             heartbeat.tick();
             deadlines.tick();

@@ -4,7 +4,6 @@ import type { Broker } from './broker.ts';
 import { brokenFrame, type Disconnect, disconnects } from './close-codes.ts';
 import type { Compressor } from './compression.ts';
 import type { Config } from './config.ts';
-import type { Deadlines, Expiring } from './deadlines.ts';
 import { encodeFrame, type Frame } from './frame.ts';
 import type { Beating, Heartbeat } from './heartbeat.ts';
 import type { Hub, Subscriber } from './hub.ts';
@@ -13,6 +12,8 @@ import type { AuthenticationFailure, CountedConnection, Metrics } from './metric
 import type { Batch, Outbox, Outlet } from './outbox.ts';
 import { type Channel, PONG, parseClientMessage, parseSubscription } from './protocol.ts';
 import type { TokenVerifier } from './token.ts';
+import { CLOSE_TIMEOUT_MS } from './upgrade.ts';
+import type { Wheel } from './wheel.ts';
 
 /** What all connections of a server share. */
 export interface ConnectionContext {
@@ -23,7 +24,8 @@ export interface ConnectionContext {
   readonly broker: Broker;
   readonly tokens: TokenVerifier;
   readonly heartbeat: Heartbeat;
-  readonly deadlines: Deadlines;
+  /** Whose time may run out: unauthenticated, or with a token that expires. */
+  readonly deadlines: Wheel<Connection>;
   readonly outbox: Outbox;
   readonly compressor: Compressor;
   /** Every connection from its upgrade to its last byte. */
@@ -35,26 +37,29 @@ const PONG_FRAME = encodeFrame(PONG);
 /** One for all, since nearly all connections wait for nothing. */
 const NONE: readonly Channel[] = [];
 
-/** How often the most channels may be asked for while the broker is away. */
+/** What may wait for the end of the turn before no more is read of the peer. */
+const MOST_WAITING_BYTES = 65_536;
+
+/** While the broker is away, confirmations may wait for this many times `MAX_CHANNELS_PER_CONNECTION` channels. */
 const MOST_CONFIRMATIONS = 4;
 
 let lastId = 0;
 
 /** One websocket: upgraded → authenticated, any number of times → closed. */
-export class Connection implements Subscriber, Beating, Expiring, Outlet, CountedConnection {
+export class Connection implements Subscriber, Beating, Outlet, CountedConnection {
   awaitingPong = false;
+  beat = 0;
   batch: Batch | undefined = undefined;
   isAuthenticated = false;
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
   readonly #address: string;
   readonly #context: ConnectionContext;
-  readonly #beat: number;
   /** Whether the peer negotiated permessage-deflate, the only extension there is. */
   readonly #isCompressed: boolean;
   /** Names the connection in the log. */
   readonly #id: number;
-  #channels = 0;
+  #channelsLeft = 0;
   /** Settled when the newest token's channels are confirmed; undefined when nothing waits for the broker. */
   #joining: Promise<void> | undefined;
   /** Channels of tokens that wait for the broker. */
@@ -72,7 +77,7 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
     this.#isCompressed = ws.extensions !== '';
     lastId += 1;
     this.#id = lastId;
-    this.#beat = context.heartbeat.add(this);
+    context.heartbeat.add(this);
     if (context.config.authTimeoutMs > 0) this.#endIn(context.config.authTimeoutMs);
     context.connections.add(this);
 
@@ -80,6 +85,8 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
     ws.on('pong', () => {
       this.awaitingPong = false;
     });
+    // A peer that ends without a close frame may never take what still waits for it, and ws would wait with it.
+    socket.once('end', () => this.#hurry());
     ws.on('error', (error) => this.#break(error));
     ws.on('close', (code) => this.#closed(code));
   }
@@ -93,10 +100,14 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
     if (!this.#isOpen) return false;
     const { compressor, outbox } = this.#context;
     outbox.append(this, this.#isCompressed ? compressor.compress(frame) : frame);
+    // A small message may ask for many answers. The next is not read before these are written, or one client could
+    // have a turn of the event loop, and the memory, to itself.
+    if ((this.batch?.byteLength ?? 0) > MOST_WAITING_BYTES && !this.#ws.isPaused) this.#ws.pause();
     return true;
   }
 
   write(bytes: Buffer): void {
+    if (this.#ws.isPaused) this.#ws.resume();
     // Nothing may follow a close frame (RFC 6455 §5.5.1). ws answers a peer that closes or breaks the protocol
     // at once, from its parser; what waits at that moment is dropped.
     if (!this.#isOpen) return;
@@ -113,6 +124,7 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
     this.#ws.ping();
   }
 
+  /** The time to authenticate is up, or that of the token. */
   expire(): void {
     if (this.isAuthenticated) this.end(disconnects.tokenExpired);
     else this.#refuse(disconnects.authenticationTimeout, 'timeout');
@@ -221,7 +233,7 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
   }
 
   #refuse(disconnect: Disconnect, reason: AuthenticationFailure): void {
-    this.#context.metrics?.authenticationFailed(reason);
+    if (this.#isOpen) this.#context.metrics?.authenticationFailed(reason);
     this.end(disconnect);
   }
 
@@ -231,11 +243,18 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
     this.#leave();
   }
 
+  /** Ends a connection that is closing for good, when the peer does not. */
+  #hurry(): void {
+    this.#leave();
+    const timer = setTimeout(() => this.#ws.terminate(), CLOSE_TIMEOUT_MS);
+    this.#socket.once('close', () => clearTimeout(timer));
+  }
+
   #leave(): void {
     this.#clearDeadline();
     this.#context.broker.leave(this);
-    this.#channels += this.#context.hub.remove(this);
-    this.#context.heartbeat.remove(this, this.#beat);
+    this.#channelsLeft += this.#context.hub.remove(this);
+    this.#context.heartbeat.remove(this);
   }
 
   #closed(peerCode: number): void {
@@ -252,7 +271,7 @@ export class Connection implements Subscriber, Beating, Expiring, Outlet, Counte
         code,
         // A peer's own reason is its text, and stays out of the log.
         reason: this.#disconnect?.reason,
-        channels: this.#channels,
+        channels: this.#channelsLeft,
       },
       'disconnected',
     );

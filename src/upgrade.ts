@@ -4,8 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { acceptableOffer } from './compression.ts';
 import type { Config } from './config.ts';
-import { endWithReply, HttpError } from './http.ts';
-import { pathOf } from './router.ts';
+import { checkHost, endWithReply, HttpError, isAnswering, pathOf } from './http.ts';
 
 // Options that Node and ws know and their type packages do not yet.
 declare module 'node:http' {
@@ -26,7 +25,7 @@ declare module 'ws' {
 }
 
 /** A peer that has stopped answering cannot answer a close frame either. */
-const CLOSE_TIMEOUT_MS = 2_000;
+export const CLOSE_TIMEOUT_MS = 2_000;
 
 /** What becomes of upgrade requests. */
 export interface UpgradeOptions {
@@ -42,7 +41,12 @@ export interface UpgradeOptions {
  * Java's HttpClient, for one, offers `h2c` with every plain request.
  */
 export function isWebsocketUpgrade(request: IncomingMessage): boolean {
-  return request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket';
+  return (
+    request.method === 'GET' &&
+    // RFC 9110 §7.8: in HTTP/1.0 the field means nothing.
+    request.httpVersion === '1.1' &&
+    request.headers.upgrade?.toLowerCase() === 'websocket'
+  );
 }
 
 /** `GET /subscribe` by a client that does not ask for a websocket. */
@@ -74,12 +78,19 @@ export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeO
   });
 
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // Node stops listening for errors on an upgraded socket; a reset would end the process.
-    socket.on('error', () => socket.destroy());
+    // Sent before the answer to an earlier request: that would come out in the middle of the websocket's frames,
+    // and Node does not survive it on a socket that it is given back.
+    if (isAnswering(socket)) {
+      socket.on('error', () => {});
+      socket.destroy();
+      return;
+    }
     if (!isWebsocketUpgrade(request)) {
       ignoreUpgrade(server, request, socket, head);
       return;
     }
+    // Node stops listening for errors on an upgraded socket; a reset would end the process.
+    socket.on('error', () => socket.destroy());
     try {
       checkHandshake(request, config);
       admit();
@@ -97,6 +108,7 @@ export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeO
 
 /** Throws an `HttpError` when the handshake may not go on (RFC 6455 §4.2.1). */
 function checkHandshake(request: IncomingMessage, { allowedOrigins }: Config): void {
+  checkHost(request);
   if (pathOf(request) !== '/subscribe') throw new HttpError(404, 'Not found');
 
   const { headers } = request;

@@ -2,7 +2,8 @@ import { inflateRawSync } from 'node:zlib';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { acceptableOffer, Compressor } from '../src/compression.ts';
 import { encodeFrame } from '../src/frame.ts';
-import { handshake } from './support/raw.ts';
+import { recordingLog } from './support/log.ts';
+import { clientFrame, handshake } from './support/raw.ts';
 import { startServer } from './support/server.ts';
 import { sign } from './support/tokens.ts';
 
@@ -33,6 +34,12 @@ describe('COMPRESSION', () => {
     ['permessage-deflate; server_max_window_bits=10, permessage-deflate', AGREED],
     ['permessage-deflate; server_max_window_bits=15', expect.stringContaining('_bits=15')],
     ['permessage-deflate; mystery', undefined],
+    ['permessage-deflate; client_max_window_bits=15', expect.any(String)],
+    ['permessage-deflate; client_max_window_bits="8"', expect.any(String)],
+    ['permessage-deflate; client_max_window_bits=7', undefined],
+    ['permessage-deflate; client_max_window_bits=16', undefined],
+    ['permessage-deflate; client_max_window_bits="8', undefined],
+    ['permessage-deflate; client_max_window_bits; client_max_window_bits', undefined],
     ['permessage-foo', undefined],
     ['=;=', undefined],
   ])('answers the offer "%s" with %s', async (offer, expected) => {
@@ -72,6 +79,19 @@ describe('COMPRESSION', () => {
       expect(received).toHaveLength(5);
       expect(received).toEqual(expect.arrayContaining(messages));
     }
+  });
+
+  it('closes with 1007 at what claims to be compressed and is not, and logs that code', async () => {
+    const { lines, log } = recordingLog('info');
+    const { raw, server } = await startServer(ON, log);
+    const connection = await raw();
+    connection.write(handshake({ headers: { 'Sec-WebSocket-Extensions': 'permessage-deflate' } }));
+    await connection.reply();
+    connection.write(clientFrame('not compressed at all', { first: 0xc1 }));
+    expect((await connection.ended).subarray(0, 4)).toEqual(Buffer.from([0x88, 2, 3, 239]));
+    connection.socket.end();
+    await server.close();
+    expect(lines).toContainEqual(expect.objectContaining({ msg: 'disconnected', code: 1007 }));
   });
 
   it('takes compressed messages of clients, and bounds what they inflate to', async () => {

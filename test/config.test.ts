@@ -153,7 +153,7 @@ describe('loadConfig', () => {
   });
 
   it.each([
-    [{ TLS_CERT_FILE: CERT }, 'TLS_CERT_FILE and TLS_KEY_FILE go together, got "'],
+    [{ TLS_CERT_FILE: CERT }, 'TLS_CERT_FILE and TLS_KEY_FILE go together'],
     [{ TLS_KEY_FILE: KEY }, 'TLS_CERT_FILE and TLS_KEY_FILE go together'],
     [{ TLS_CERT_FILE: 'nowhere', TLS_KEY_FILE: KEY }, /must be a certificate and its key \(ENOENT/],
     [{ TLS_CERT_FILE: KEY, TLS_KEY_FILE: KEY }, /must be a certificate and its key \(/],
@@ -166,10 +166,21 @@ describe('loadConfig', () => {
     ]);
   });
 
-  it('does not show the password in a REDIS_URL that it refuses', () => {
-    expect(problems({ ...secret, REDIS_URL: 'http://user:password@redis' })).toEqual([
-      'REDIS_URL must be a URL that begins with redis:// or rediss://',
+  it('lists what is wrong between variables beside what is wrong by itself', () => {
+    expect(problems({ PORT: 'x', TLS_CERT_FILE: 'a', MAX_BODY_BYTES: '9000000' })).toEqual([
+      'JWT_SECRET is required',
+      'PORT must be an integer from 0 to 65535, got "x"',
+      'TLS_CERT_FILE and TLS_KEY_FILE go together',
+      'MAX_BUFFERED_BYTES must be at least twice MAX_BODY_BYTES, 18000000, got "4194304"',
     ]);
+  });
+
+  it('does not show the password in a REDIS_URL that it refuses', () => {
+    for (const REDIS_URL of ['http://user:password@redis', 'redis://user:password@redis/abc']) {
+      expect(problems({ ...secret, REDIS_URL })).toEqual([
+        'REDIS_URL must be a URL that begins with redis:// or rediss://',
+      ]);
+    }
   });
 
   it('returns what nobody can change', () => {

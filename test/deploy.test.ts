@@ -13,6 +13,13 @@ describe('Procfile', () => {
   });
 });
 
+describe('Dockerfile', () => {
+  it('starts what the Procfile starts', () => {
+    const cmd = /^CMD (.*)$/m.exec(read('Dockerfile'))?.[1] ?? '';
+    expect(`web: ${JSON.parse(cmd).join(' ')}\n`).toBe(read('Procfile'));
+  });
+});
+
 describe('app.json', () => {
   it('has only fields that Heroku knows', () => {
     const known =
@@ -65,6 +72,11 @@ describe('app.json', () => {
 });
 
 describe('package.json', () => {
+  it('has the command line, which a shell can run', () => {
+    expect(manifest.bin).toEqual({ bifrost: 'dist/cli.js' });
+    expect(read('src/cli.ts')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  });
+
   it('asks for the oldest Node that CI tests', () => {
     const matrix = /node: \[(.*)\]/.exec(read('.github/workflows/ci.yml'))?.[1];
     expect(matrix).toBe('20, 22, 24, 26');

@@ -11,8 +11,11 @@ afterEach(() => {
 
 /** Our own clock only: ws and the network keep theirs. */
 function fakeClock() {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
 }
+
+/** The interval, and the tick that it is exact to. */
+const BEAT_MS = 15_100;
 
 describe('a connection', () => {
   it('is pinged 15 s after it connected, authenticated or not, with an empty frame', async () => {
@@ -28,7 +31,7 @@ describe('a connection', () => {
     connection.write(clientFrame('{"event":"ping"}'));
     // The answer comes with no ping before it.
     expect((await connection.take(18)).toString('latin1')).toBe('\x81\x10{"event":"pong"}');
-    vi.advanceTimersByTime(1_000);
+    vi.advanceTimersByTime(1_100);
     expect(await connection.take(2)).toEqual(Buffer.from([0x89, 0]));
   });
 
@@ -38,7 +41,7 @@ describe('a connection', () => {
     const client = await (await connect()).subscribe('a');
     for (let beat = 0; beat < 4; beat += 1) {
       const pinged = once(client.socket, 'ping');
-      vi.advanceTimersByTime(15_000);
+      vi.advanceTimersByTime(BEAT_MS);
       await pinged;
       // Sent after the pong, so the server has seen that when it answers.
       await client.ping();
@@ -52,9 +55,9 @@ describe('a connection', () => {
     const silent = await (await connect({ autoPong: false })).subscribe('a');
 
     const pinged = once(silent.socket, 'ping');
-    vi.advanceTimersByTime(15_000);
+    vi.advanceTimersByTime(BEAT_MS);
     await pinged;
-    vi.advanceTimersByTime(15_000);
+    vi.advanceTimersByTime(BEAT_MS);
 
     expect(await silent.closed).toEqual({ code: 4408, reason: "Socket didn't respond to ping" });
     expect(await stats()).toEqual({ deliveries: 1, connected: 0 });
@@ -63,12 +66,12 @@ describe('a connection', () => {
 
   it('is ended for good when it does not even answer the close frame', async () => {
     fakeClock();
-    const { raw, stats } = await startServer();
+    const { raw, stats } = await startServer({ AUTH_TIMEOUT_SECONDS: '0' });
     const connection = await raw();
     connection.write(handshake());
     await connection.reply();
 
-    vi.advanceTimersByTime(30_000);
+    vi.advanceTimersByTime(2 * BEAT_MS);
 
     const reason = "Socket didn't respond to ping";
     expect((await connection.ended).toString('latin1')).toBe(
@@ -82,7 +85,7 @@ describe('a connection', () => {
     const { connect } = await startServer({ PING_INTERVAL_SECONDS: '0.5' });
     const client = await connect();
     const pinged = once(client.socket, 'ping');
-    vi.advanceTimersByTime(500);
+    vi.advanceTimersByTime(600);
     await pinged;
   });
 });
@@ -92,37 +95,63 @@ describe('Heartbeat', () => {
     const log: string[] = [];
     const connection: Beating = {
       awaitingPong: false,
+      beat: 0,
       ping: () => log.push('ping'),
       end: ({ reason }) => log.push(reason),
     };
     return { log, connection };
   }
 
+  function start() {
+    fakeClock();
+    const heartbeat = new Heartbeat(15_000, 100);
+    const pass = (ms: number) => {
+      vi.advanceTimersByTime(ms);
+      heartbeat.tick();
+    };
+    return { heartbeat, pass };
+  }
+
   it('keeps each connection on its own beat', () => {
-    const heartbeat = new Heartbeat(15_000, 1_000);
+    const { heartbeat, pass } = start();
     const early = silent();
     const late = silent();
-    const ticks = (count: number) => {
-      for (let n = 0; n < count; n += 1) heartbeat.tick();
-    };
-
     heartbeat.add(early.connection);
-    ticks(7);
+    pass(7_000);
     heartbeat.add(late.connection);
-    ticks(8);
+
+    pass(7_900);
+    expect([early.log, late.log]).toEqual([[], []]);
+    pass(200);
     expect([early.log, late.log]).toEqual([['ping'], []]);
-    ticks(7);
+    pass(6_800);
+    expect(late.log).toEqual([]);
+    pass(200);
     expect([early.log, late.log]).toEqual([['ping'], ['ping']]);
-    ticks(15);
+    pass(15_100);
     const ended = ['ping', disconnects.pingTimeout.reason];
     expect([early.log, late.log]).toEqual([ended, ended]);
   });
 
-  it('forgets what is removed', () => {
-    const heartbeat = new Heartbeat(15_000, 1_000);
+  it('gives nobody less time to answer because it was late itself', () => {
+    const { heartbeat, pass } = start();
     const { log, connection } = silent();
-    heartbeat.remove(connection, heartbeat.add(connection));
-    for (let n = 0; n < 60; n += 1) heartbeat.tick();
+    heartbeat.add(connection);
+    pass(600_000);
+    expect(log).toEqual(['ping']);
+    pass(14_900);
+    expect(log).toEqual(['ping']);
+    pass(200);
+    expect(log).toEqual(['ping', disconnects.pingTimeout.reason]);
+  });
+
+  it('forgets what is removed', () => {
+    const { heartbeat, pass } = start();
+    const { log, connection } = silent();
+    heartbeat.add(connection);
+    heartbeat.remove(connection);
+    heartbeat.remove(connection);
+    pass(60_000);
     expect(log).toEqual([]);
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { handshake } from './support/raw.ts';
 import { startServer } from './support/server.ts';
 import { sign } from './support/tokens.ts';
 
@@ -122,6 +123,14 @@ describe('every route', () => {
     expect(await response.text()).toBe('{"error":"Upgrade required"}');
   });
 
+  it('GET /subscribe with Connection: close is answered 426 and closed', async () => {
+    const { raw } = await startServer();
+    const connection = await raw();
+    connection.write('GET /subscribe HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    expect((await connection.reply()).headers['connection']).toBe('Upgrade, close');
+    await connection.ended;
+  });
+
   it('sends no CORS fields and does not say what it is made of', async () => {
     const { url } = await startServer();
     for (const path of ['/', '/info.json', '/broadcast', '/nowhere']) {
@@ -152,6 +161,51 @@ describe('every route', () => {
       });
       expect(await client.next()).toEqual({ n: 1 });
     }
+  });
+});
+
+describe('requests sent before the answer to the last one', () => {
+  const body = JSON.stringify({ token: sign({ channel: 'a', message: {} }) });
+  const post = (fields: string) =>
+    `POST /broadcast HTTP/1.1\r\nHost: x\r\n${fields}Content-Length: ${body.length}\r\n\r\n${body}`;
+  const H2C = 'Connection: Upgrade\r\nUpgrade: h2c\r\n';
+
+  it('are answered in turn', async () => {
+    const { raw } = await startServer();
+    const connection = await raw();
+    connection.write(post('').repeat(5));
+    for (let n = 0; n < 5; n += 1) expect((await connection.reply()).status).toBe(200);
+  });
+
+  it.each([
+    ['an upgrade to be ignored', post('') + post(H2C)],
+    ['a websocket', post('') + handshake()],
+    ['a websocket, in the middle of many', post('') + post('') + handshake() + post('')],
+  ])('with %s among them end no more than their connection', async (_, requests) => {
+    const { raw, broadcast } = await startServer();
+    for (let n = 0; n < 20; n += 1) {
+      const connection = await raw();
+      connection.write(requests);
+      connection.write(post('')).write(post(''));
+      connection.socket.end();
+      const text = await connection.ended.catch(() => Buffer.alloc(0));
+      // A websocket whose first bytes were the answer to a POST would be worse than none.
+      expect(text.toString('latin1')).not.toMatch(/ 101 [\s\S]*HTTP/);
+    }
+    expect(await broadcast('a', {})).toBe(0);
+  });
+
+  it('cannot hide in the body of one whose upgrade is ignored', async () => {
+    const { raw } = await startServer();
+    const connection = await raw();
+    const hidden = 'GET /info.json HTTP/1.1\r\nHost: x\r\n\r\n';
+    connection.write(
+      `POST /broadcast HTTP/1.1\r\nHost: x\r\n${H2C}${'a:b\r\n'.repeat(1_100)}` +
+        `Content-Length: ${hidden.length}\r\n\r\n${hidden}`,
+    );
+    expect((await connection.reply()).body).toBe('{"error":"Body must be a JSON object"}');
+    connection.write('GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect((await connection.reply()).status).toBe(404);
   });
 });
 

@@ -51,6 +51,38 @@ describe('a slow reader', () => {
     await server.close();
   });
 
+  it('is ended for good when it sends no more either, authenticated or not', async () => {
+    const { raw, stats, server } = await startServer();
+    const connection = await raw();
+    connection.write(handshake());
+    await connection.reply();
+    connection.write(
+      clientFrame(JSON.stringify({ event: 'authenticate', data: sign({ channels: ['a'] }) })),
+    );
+    await connection.take(2);
+    connection.socket.pause();
+    // More pongs than the network between holds, and then no word more.
+    const pings = Buffer.concat(
+      Array.from({ length: 1_000 }, () => clientFrame('{"event":"ping"}')),
+    );
+    for (let n = 0; n < 200; n += 1) connection.write(pings);
+    connection.socket.end();
+
+    while ((await stats()).connected > 0);
+    await server.close();
+  });
+
+  it('is not read on while thousands of its own answers wait', async () => {
+    const { connect, stats } = await startServer();
+    const client = await connect();
+    // Each is confirmed, so each of these small messages asks for half a megabyte.
+    const token = sign({ channels: Array.from({ length: 11_000 }, () => 'a') });
+    for (let n = 0; n < 5; n += 1) client.authenticate(token);
+    for (let n = 0; n < 5 * 11_000; n += 1) await client.nextText();
+    await client.ping();
+    expect(await stats()).toEqual({ deliveries: 55_000, connected: 1 });
+  });
+
   it('is not who has read everything and is then sent a burst', async () => {
     const { connect } = await startServer({ MAX_BODY_BYTES: '500', MAX_BUFFERED_BYTES: '1000' });
     const client = await connect();

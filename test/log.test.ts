@@ -1,7 +1,6 @@
-import { Writable } from 'node:stream';
-import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { rateLimited } from '../src/log.ts';
+import { recordingLog } from './support/log.ts';
 import { handshake } from './support/raw.ts';
 import { startServer } from './support/server.ts';
 import { sign } from './support/tokens.ts';
@@ -9,18 +8,6 @@ import { sign } from './support/tokens.ts';
 afterEach(() => {
   vi.useRealTimers();
 });
-
-/** A log that keeps its lines. */
-function recordingLog(level: string) {
-  const lines: Record<string, unknown>[] = [];
-  const stream = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      lines.push(JSON.parse(chunk.toString()));
-      done();
-    },
-  });
-  return { lines, log: pino({ level, base: null, timestamp: false }, stream) };
-}
 
 describe('the log', () => {
   it('says of each connection who it was and why it ended', async () => {

@@ -60,6 +60,59 @@ describe('the program', () => {
     expect(program.output).not.toContain(SECRET);
   });
 
+  it('says in one line at the start what it runs with, except its secrets', async () => {
+    const program = startProgram(await temporaryFolder(), {
+      JWT_SECRET: SECRET,
+      JWT_SECRET_PREVIOUS: 'an-older-one',
+      METRICS: 'true',
+      METRICS_TOKEN: 'of-the-metrics',
+      MAX_CHANNEL_LENGTH: '100',
+      ALLOWED_ORIGINS: 'https://example.com',
+    });
+    const port = await program.listening();
+    const { version } = JSON.parse(await readFile('package.json', 'utf8'));
+
+    expect(JSON.parse(program.output)).toMatchObject({
+      level: 30,
+      version,
+      address: '127.0.0.1',
+      port,
+      secretBytes: Buffer.byteLength(SECRET),
+      previousSecrets: 1,
+      maxChannelLength: 100,
+      maxBodyBytes: 1_048_576,
+      pingIntervalMs: 15_000,
+      allowedOrigins: ['https://example.com'],
+      metricsToken: true,
+    });
+    for (const secret of [SECRET, 'an-older-one', 'of-the-metrics']) {
+      expect(program.output).not.toContain(secret);
+    }
+  });
+
+  it('warns of each unsafe setting', async () => {
+    const program = startProgram(await temporaryFolder(), {
+      JWT_SECRET: SECRET,
+      NODE_ENV: 'development',
+      AUTH_TIMEOUT_SECONDS: '0',
+      METRICS: 'true',
+      // These are a choice, not a danger.
+      ENFORCE_TOKEN_EXPIRY: 'false',
+      ALLOWED_ORIGINS: '',
+    });
+    await program.listening();
+    const warnings = program.output
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+      .filter(({ level }) => level === 40);
+    expect(warnings.map(({ msg }) => msg.split(':')[0])).toEqual([
+      'NODE_ENV=development',
+      'AUTH_TIMEOUT_SECONDS=0',
+      'METRICS=true without METRICS_TOKEN',
+    ]);
+  });
+
   it('makes a secret when there is none, adds it to .env and uses it from then on', async () => {
     const folder = await temporaryFolder();
     const file = join(folder, '.env');

@@ -78,6 +78,7 @@ describe('GET /subscribe', () => {
       'Sec-WebSocket-Key must be 16 bytes in base64',
       {},
     ],
+    ['without a Host', { headers: { Host: undefined } }, 400, 'Host header is required', {}],
     [
       'with a broken subprotocol',
       { headers: { 'Sec-WebSocket-Protocol': 'a,,b' } },

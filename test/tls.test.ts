@@ -68,6 +68,13 @@ describe('with a certificate', () => {
     await connectTls(port);
   });
 
+  it('waits for nobody who never begins to speak TLS', async () => {
+    const { server, raw } = await startServer(FILES);
+    const connection = await raw();
+    await server.close();
+    await connection.ended.catch(() => {});
+  });
+
   it('picks up a changed one on SIGHUP, drops nobody and keeps it when the next is broken', async () => {
     const folder = await temporaryFolder();
     const files = {

@@ -14,10 +14,33 @@ export async function temporaryFolder(): Promise<string> {
 
 /** The program, run from its sources in a folder of its own with nothing but the given environment. */
 export function startProgram(cwd: string, env: Readonly<Record<string, string>>): Program {
+  return startSource('src/main.ts', [], cwd, {
+    HOST: '127.0.0.1',
+    PORT: '0',
+    DRAIN_SECONDS: '0',
+    ...env,
+  });
+}
+
+/** `bifrost` with these arguments, likewise. */
+export function startCommand(
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+): Program {
+  return startSource('src/cli.ts', args, cwd, env);
+}
+
+function startSource(
+  file: string,
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+): Program {
   const loader = resolve('node_modules/tsx/dist/loader.mjs');
-  const child = spawn(process.execPath, ['--import', loader, resolve('src/main.ts')], {
+  const child = spawn(process.execPath, ['--import', loader, resolve(file), ...args], {
     cwd,
-    env: { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: '0', DRAIN_SECONDS: '0', ...env },
+    env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   onTestFinished(() => {
@@ -30,14 +53,17 @@ export class Program {
   readonly child: ChildProcess;
   /** Everything that was printed so far, on both streams. */
   output = '';
+  stdout = '';
+  stderr = '';
   /** How it ended, after its last line. */
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 
   constructor(child: ChildProcess) {
     this.child = child;
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.on('data', (chunk: Buffer) => {
-        this.output += chunk.toString();
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name]?.setEncoding('utf8').on('data', (text: string) => {
+        this.output += text;
+        this[name] += text;
         child.emit('printed');
       });
     }

@@ -1,25 +1,23 @@
-/** Somebody whose time may run out. */
-export interface Expiring {
-  expire(): void;
-}
-
 /**
- * Ends what must end by a certain time. Driven by the server's one timer: a wheel with a slot a tick, so that
- * thousands of deadlines cost no timer of their own and setting or clearing one costs the same however many there are.
+ * Many deadlines, one timer: slots of a tick each, so that setting or clearing one costs the same however many there
+ * are. Somebody else's timer drives it, by `tick`.
  */
-export class Deadlines {
+export class Wheel<T> {
   readonly #tickMs: number;
-  readonly #slots = new Map<number, Set<Expiring>>();
+  readonly #onDue: (item: T) => void;
+  readonly #slots = new Map<number, Set<T>>();
   /** The last slot that has passed. */
   #passed: number;
 
-  constructor(tickMs: number) {
+  /** `onDue` may set and clear. */
+  constructor(tickMs: number, onDue: (item: T) => void) {
     this.#tickMs = tickMs;
+    this.#onDue = onDue;
     this.#passed = this.#slotAt(performance.now());
   }
 
-  /** Calls `expire` at the first tick after `delayMs`. Returns the slot to name when it is cleared. */
-  set(item: Expiring, delayMs: number): number {
+  /** The item is due at the first tick after `delayMs`. Returns the slot to name when it is cleared. */
+  set(item: T, delayMs: number): number {
     const slot = Math.max(this.#slotAt(performance.now() + delayMs), this.#passed) + 1;
     let items = this.#slots.get(slot);
     if (items === undefined) {
@@ -30,8 +28,8 @@ export class Deadlines {
     return slot;
   }
 
-  /** Safe to call for a deadline that has passed. */
-  clear(item: Expiring, slot: number): void {
+  /** Safe to call for a slot that has passed. */
+  clear(item: T, slot: number): void {
     const items = this.#slots.get(slot);
     items?.delete(item);
     if (items?.size === 0) this.#slots.delete(slot);
@@ -44,7 +42,7 @@ export class Deadlines {
       this.#passed += 1;
       const items = this.#slots.get(this.#passed);
       this.#slots.delete(this.#passed);
-      for (const item of items ?? []) item.expire();
+      for (const item of items ?? []) this.#onDue(item);
     }
   }
 

@@ -1,0 +1,105 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { connectClient } from '../support/client.ts';
+import { recordingLog } from '../support/log.ts';
+import { run, type Tool } from '../support/process.ts';
+import { temporaryFolder } from '../support/program.ts';
+import { startServer } from '../support/server.ts';
+import { readWith, startCaddy } from './proxies.ts';
+
+const CADDY: Tool = { command: 'caddy', needs: 'apt-get install caddy' };
+const SYSTEMD: Tool = { command: 'systemd-analyze', needs: 'apt-get install systemd' };
+const PROMTOOL: Tool = { command: 'sh', needs: 'apt-get install prometheus' };
+
+describe('deploy/Caddyfile', () => {
+  it('is one, in its usual format', async () => {
+    await run(CADDY, ['validate', '--config', 'deploy/Caddyfile', '--adapter', 'caddyfile']);
+    expect(await run(CADDY, ['fmt', 'deploy/Caddyfile'])).toBe(
+      await readFile('deploy/Caddyfile', 'utf8'),
+    );
+  });
+
+  it('carries websockets, tells the address of the client and keeps the metrics', async () => {
+    const { logged, log } = recordingLog('info');
+    const { port: upstream, broadcast } = await startServer(
+      { TRUST_PROXY: '1', METRICS: 'true' },
+      log,
+    );
+    const port = await startCaddy(upstream);
+    const client = await connectClient(`ws://127.0.0.1:${port}/subscribe`, {
+      localAddress: '127.0.0.2',
+      headers: { 'X-Forwarded-For': '203.0.113.7' },
+    });
+    await client.subscribe('a');
+    await broadcast('a', { event: 'hello' });
+    expect(await client.next()).toEqual({ event: 'hello' });
+    for (const path of ['metrics', 'metrics/', '%6detrics']) {
+      expect.soft((await fetch(`http://127.0.0.1:${port}/${path}`)).status, path).toBe(404);
+    }
+    await client.authenticate('garbage').closed;
+    expect(await logged('disconnected')).toMatchObject({ address: '127.0.0.2' });
+  });
+});
+
+describe('deploy/bifrost.service', () => {
+  const NODE: [string, string] = ['/usr/bin/node', process.execPath];
+
+  /** The unit with Node where it is on this machine. */
+  async function unitFile(...replacements: [string, string][]): Promise<string> {
+    const file = join(await temporaryFolder(), 'bifrost.service');
+    await writeFile(file, await readWith('deploy/bifrost.service', [NODE, ...replacements]));
+    return file;
+  }
+
+  /** What systemd has to say of a unit. */
+  async function verify(file: string): Promise<string> {
+    const shell: Tool = { ...SYSTEMD, command: 'sh' };
+    return run(shell, ['-c', 'exec systemd-analyze verify "$0" 2>&1', file]);
+  }
+
+  it('is a unit to which systemd has nothing to say', async () => {
+    expect(await verify(await unitFile())).toBe('');
+    // It does say something where there is something.
+    const file = await unitFile(['KillMode=', 'KilMode=']);
+    expect(await verify(file)).toMatch(/Unknown key .*'KilMode'/);
+  });
+
+  it('leaves little to whoever takes the server over', async () => {
+    const args = ['security', '--offline=yes', '--threshold=20', await unitFile()];
+    expect(await run(SYSTEMD, args)).toMatch(
+      /Overall exposure level for bifrost.service: 1\.\d OK/,
+    );
+  });
+
+  it('gives the goodbyes their time, and room for as many websockets as they need', async () => {
+    const unit = await readFile('deploy/bifrost.service', 'utf8');
+    // DRAIN_SECONDS at most, and what a request may still take.
+    expect(Number(/^TimeoutStopSec=(\d+)$/m.exec(unit)?.[1])).toBeGreaterThan(25 + 5);
+    expect(unit).toMatch(/^LimitNOFILE=1048576$/m);
+    expect(unit).toMatch(/^KillSignal=SIGTERM$/m);
+  });
+
+  it('starts what the Procfile starts', async () => {
+    const procfile = await readFile('Procfile', 'utf8');
+    const command = procfile.replace('web: node', '/usr/bin/node').trim();
+    expect(await readFile('deploy/bifrost.service', 'utf8')).toContain(`\nExecStart=${command}\n`);
+  });
+});
+
+describe('GET /metrics', () => {
+  it('is what Prometheus asks for', async () => {
+    const { connect, broadcast, url, post } = await startServer({ METRICS: 'true' });
+    await (await connect()).subscribe('a');
+    await (await connect()).authenticate('garbage').closed;
+    await broadcast('a', {});
+    await post('garbage');
+    const exposition = await (await fetch(`${url}/metrics`)).text();
+    expect(exposition).toMatch(/^bifrost_deliveries_total 2$/m);
+
+    const file = join(await temporaryFolder(), 'metrics');
+    await writeFile(file, exposition);
+    const check = 'exec promtool check metrics < "$0" 2>&1';
+    expect(await run(PROMTOOL, ['-c', check, file])).toBe('');
+  });
+});
