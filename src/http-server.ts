@@ -6,7 +6,7 @@ import {
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { endWithReply, HttpError, isAnswering, sendReply } from './http.ts';
+import { endWithReply, HttpError, pendingResponse, sendReply } from './http.ts';
 import { type CertificateFiles, readCertificate } from './tls.ts';
 import { isWebsocketUpgrade } from './upgrade.ts';
 
@@ -59,8 +59,8 @@ export function createListener(
     sendReply(request, response, new HttpError(417, 'Expectation failed').toReply());
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    // Two answers in one would be worse than none.
-    if (isAnswering(socket)) socket.destroy();
+    // A second answer behind one that has begun would be worse than none.
+    if (pendingResponse(socket)?.headersSent) socket.destroy();
     else endWithReply(socket, parserRefusal(error.code).toReply());
   });
   return {

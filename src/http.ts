@@ -47,9 +47,10 @@ export function noteRequest(request: IncomingMessage, response: ServerResponse):
   latestResponse.set(request.socket, response);
 }
 
-/** Whether an answer on this socket is still to come, or to be finished. */
-export function isAnswering(socket: Duplex): boolean {
-  return latestResponse.get(socket)?.writableFinished === false;
+/** The answer on this socket that is still to come, or to be finished. */
+export function pendingResponse(socket: Duplex): ServerResponse | undefined {
+  const response = latestResponse.get(socket);
+  return response?.writableFinished ? undefined : response;
 }
 
 /** The path of a request without query string and without one trailing slash. */

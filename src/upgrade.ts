@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { acceptableOffer } from './compression.ts';
 import type { Config } from './config.ts';
-import { checkHost, endWithReply, HttpError, isAnswering, pathOf } from './http.ts';
+import { checkHost, endWithReply, HttpError, pathOf, pendingResponse } from './http.ts';
 
 // Options that Node and ws know and their type packages do not yet.
 declare module 'node:http' {
@@ -80,7 +80,7 @@ export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeO
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Sent before the answer to an earlier request: that would come out in the middle of the websocket's frames,
     // and Node does not survive it on a socket that it is given back.
-    if (isAnswering(socket)) {
+    if (pendingResponse(socket) !== undefined) {
       socket.on('error', () => {});
       socket.destroy();
       return;

@@ -210,6 +210,18 @@ describe('requests sent before the answer to the last one', () => {
 });
 
 describe("what Node's parser refuses", () => {
+  it('is not answered behind an answer that has begun', async () => {
+    const { raw } = await startServer({ MAX_BODY_BYTES: '1000' });
+    const connection = await raw();
+    const chunk = `800\r\n${'x'.repeat(0x800)}\r\n`;
+    connection.write(
+      `POST /broadcast HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`,
+    );
+    expect((await connection.reply()).status).toBe(413);
+    connection.write('zz\r\n');
+    expect((await connection.ended.catch(() => Buffer.alloc(0))).length).toBe(0);
+  });
+
   it.each([
     ['garbage', 'garbage\r\n\r\n', 400],
     ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400],
@@ -220,6 +232,11 @@ describe("what Node's parser refuses", () => {
       400,
     ],
     ['no Host', 'GET / HTTP/1.1\r\n\r\n', 400],
+    [
+      'a broken chunk',
+      'POST /broadcast HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n',
+      400,
+    ],
     ['oversized fields', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`, 431],
     ['a strange expectation', 'POST / HTTP/1.1\r\nHost: x\r\nExpect: cake\r\n\r\n', 417],
     ['CONNECT', 'CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n', 404],

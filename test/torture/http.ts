@@ -1,0 +1,218 @@
+import type { Socket } from 'node:net';
+import { sign } from '../support/tokens.ts';
+import { type Attack, inParallel, Random, seedFor, type Target, times } from './attack.ts';
+import { describeTalk, isError, post, type TalkOptions, talkHttp } from './http-wire.ts';
+import { Tally } from './tally.ts';
+import { handshake } from './wire.ts';
+
+/** Above the server's MAX_BODY_BYTES. */
+const MAX_BODY_BYTES = 1_572_864;
+
+interface Refused {
+  readonly what: string;
+  readonly bytes: string | Buffer;
+  readonly status: number;
+  readonly error: string;
+  readonly options?: TalkOptions;
+}
+
+async function expectError({ port }: Target, tally: Tally, refused: Refused): Promise<void> {
+  const { what, bytes, status, error, options } = refused;
+  const talk = await talkHttp(port, bytes, options);
+  const kept = isError(talk.replies[0], status, error) && talk.replies.length === 1 && talk.ended;
+  tally.check(kept, () => `${what}: ${describeTalk(talk)}`);
+}
+
+const GET = 'GET /info.json HTTP/1.1\r\nHost: localhost\r\n';
+
+function oversized(random: Random): Refused {
+  const word = random.word(17_000 + random.below(30_000));
+  const name = random.word(10);
+  const bytes = random.pick([
+    `${GET}${name}: ${word}\r\n\r\n`,
+    `${GET}${word}: ${name}\r\n\r\n`,
+    `${GET}${`${name}: ${random.word(20)}\r\n`.repeat(600)}\r\n`,
+    `GET /${word} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+    handshake({ path: `/subscribe?${word}` }),
+    handshake({ fields: { Cookie: word } }),
+    handshake({ fields: { 'Sec-WebSocket-Key': word } }),
+    handshake({ fields: { 'Sec-WebSocket-Protocol': word } }),
+  ]);
+  return {
+    what: 'oversized headers',
+    bytes,
+    status: 431,
+    error: 'Request header fields too large',
+  };
+}
+
+/** Headers of more than 16 KiB, in every place that can hold them. */
+export const oversizedHeaders: Attack = async (target) => {
+  const tally = new Tally();
+  const random = new Random(seedFor(target, 'headers'));
+  await inParallel(times(target, 1_000), 16, () => expectError(target, tally, oversized(random)));
+  return tally.outcome;
+};
+
+/** Bodies over the limit: said so, sent so, or sent without saying. */
+export const oversizedBodies: Attack = async (target) => {
+  const tally = new Tally();
+  const random = new Random(seedFor(target, 'bodies'));
+  const error = `Body must be at most ${MAX_BODY_BYTES} bytes`;
+  const body = Buffer.alloc(MAX_BODY_BYTES + 1, 'x');
+  const chunk = Buffer.concat([
+    Buffer.from('10000\r\n'),
+    Buffer.alloc(65_536, 'x'),
+    Buffer.from('\r\n'),
+  ]);
+  const head = 'POST /broadcast HTTP/1.1\r\nHost: localhost\r\n';
+  const kinds: readonly (readonly [what: string, bytes: string | Buffer, rest?: Buffer])[] = [
+    ['a length too long', `${head}Content-Length: ${MAX_BODY_BYTES + 1}\r\n\r\n`],
+    ['a length beyond reason', `${head}Content-Length: ${Number.MAX_SAFE_INTEGER}\r\n\r\n`],
+    ['a body too long', post(body)],
+    [
+      'endless chunks',
+      `${head}Transfer-Encoding: chunked\r\n\r\n`,
+      Buffer.concat(Array.from({ length: 40 }, () => chunk)),
+    ],
+  ];
+  await inParallel(times(target, 300), 16, async () => {
+    const [what, bytes, rest] = random.pick(kinds);
+    const feed = (socket: Socket) => rest !== undefined && socket.write(rest);
+    const talk = await talkHttp(target.port, bytes, { feed });
+    const [reply] = talk.replies;
+    const kept = isError(reply, 413, error) && reply?.headers['connection'] === 'close';
+    tally.check(kept, () => `${what}: ${describeTalk(talk)}`);
+  });
+  return tally.outcome;
+};
+
+const BAD_REQUEST = [400, 'Bad request'] as const;
+const NOT_FOUND = [404, 'Not found'] as const;
+const NOT_ALLOWED = [405, 'Method not allowed'] as const;
+
+/** Requests that break HTTP, or ask for what does not exist. */
+const MALFORMED: readonly (readonly [bytes: string, answer: readonly [number, string]])[] = [
+  ['garbage\r\n\r\n', BAD_REQUEST],
+  ['GET\r\n\r\n', BAD_REQUEST],
+  ['GET / HTTP/9.9\r\nHost: a\r\n\r\n', BAD_REQUEST],
+  ['GET / HTTP/1.1\nHost: a\n\nGET', BAD_REQUEST],
+  ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', BAD_REQUEST],
+  ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', BAD_REQUEST],
+  ['GET /\x00 HTTP/1.1\r\nHost: a\r\n\r\n', BAD_REQUEST],
+  ['GET / HTTP/1.1\r\nHost: a\r\nBad Name: 1\r\n\r\n', BAD_REQUEST],
+  ['GET / HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n', BAD_REQUEST],
+  ['GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n', BAD_REQUEST],
+  ['POST /broadcast HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n', BAD_REQUEST],
+  ['POST /broadcast HTTP/1.1\r\nHost: a\r\nContent-Length: 1e3\r\n\r\n', BAD_REQUEST],
+  [
+    'POST /broadcast HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n',
+    BAD_REQUEST,
+  ],
+  [
+    'POST /broadcast HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}',
+    BAD_REQUEST,
+  ],
+  [
+    'POST /broadcast HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    BAD_REQUEST,
+  ],
+  [
+    'POST /broadcast HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n',
+    BAD_REQUEST,
+  ],
+  [
+    'POST /broadcast HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n',
+    BAD_REQUEST,
+  ],
+  [
+    `POST /broadcast HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;${'x'.repeat(20_000)}\r\n{}`,
+    [413, 'Chunk extensions too large'],
+  ],
+  ['GET / HTTP/1.1\r\n\r\n', [400, 'Host header is required']],
+  [
+    'GET / HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\nConnection: close\r\n\r\n',
+    [417, 'Expectation failed'],
+  ],
+  ['CONNECT evil.example:443 HTTP/1.1\r\nHost: a\r\n\r\n', NOT_FOUND],
+  [
+    'GET /ping?channel=everyone&message=%7B%7D HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
+    NOT_FOUND,
+  ],
+  ['GET /test HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NOT_FOUND],
+  ['GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NOT_FOUND],
+  ['GET /../../etc/passwd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NOT_FOUND],
+  ['GET /__proto__ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NOT_FOUND],
+  ['GET http://evil.example/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NOT_FOUND],
+  ['OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NOT_FOUND],
+  ['constructor /info.json HTTP/1.1\r\nHost: a\r\n\r\n', BAD_REQUEST],
+  ['TRACE /info.json HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NOT_ALLOWED],
+  ['GET /broadcast HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NOT_ALLOWED],
+  ['DELETE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NOT_ALLOWED],
+  ['GET /subscribe HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', [426, 'Upgrade required']],
+];
+
+export const malformedHttp: Attack = async (target) => {
+  const tally = new Tally();
+  await inParallel(MALFORMED.length * times(target, 60), 32, async (index) => {
+    const [text, [status, error]] = MALFORMED[
+      index % MALFORMED.length
+    ] as (typeof MALFORMED)[number];
+    const what = JSON.stringify(text.slice(0, 100));
+    await expectError(target, tally, { what, bytes: Buffer.from(text, 'latin1'), status, error });
+  });
+  return tally.outcome;
+};
+
+const BYTE_EVERY_MS = 200;
+/** 15 s for a request, looked at every 5 s, and what a busy machine needs. */
+const TIMEOUTS_AT_MOST_MS = 26_000;
+
+function slowly(text: string): (socket: Socket) => void {
+  return (socket) => {
+    let next = 0;
+    const timer = setInterval(() => {
+      socket.write(text.charAt(next % text.length));
+      next += 1;
+    }, BYTE_EVERY_MS);
+    socket.once('close', () => clearInterval(timer));
+  };
+}
+
+const HALF_OPEN = `POST /broadcast HTTP/1.1\r\nHost: a\r\n`;
+const BODY = JSON.stringify({ token: sign({ channel: 'a', message: {} }) });
+
+const SLOW: readonly (readonly [what: string, start: string, bytes: string | undefined])[] = [
+  ['a connection that says nothing', '', undefined],
+  ['half a request line', 'GET /inf', undefined],
+  ['half the headers', HALF_OPEN, undefined],
+  ['headers a byte at a time', '', `GET / HTTP/1.1\r\nX: ${'x'.repeat(500)}`],
+  ['a handshake a byte at a time', '', `${handshake().slice(0, -4)}${'x'.repeat(500)}`],
+  ['a body a byte at a time', `${HALF_OPEN}Content-Length: ${BODY.length}\r\n\r\n`, BODY],
+  ['a body that never comes', `${HALF_OPEN}Content-Length: ${BODY.length}\r\n\r\n`, undefined],
+  ['chunks a byte at a time', `${HALF_OPEN}Transfer-Encoding: chunked\r\n\r\n`, '1\r\nx\r\n'],
+];
+
+/** Requests that never end: each is ended by the server, and told so. Runs beside the other attacks. */
+export const slowHttp: Attack = async (target) => {
+  const tally = new Tally();
+  await Promise.all(
+    Array.from({ length: SLOW.length * times(target, 40) }, async (_, index) => {
+      const [what, start, bytes] = SLOW[index % SLOW.length] as (typeof SLOW)[number];
+      const feed = bytes === undefined ? undefined : slowly(bytes);
+      const talk = await talkHttp(target.port, start, {
+        patienceMs: TIMEOUTS_AT_MOST_MS,
+        ...(feed && { feed }),
+      });
+      const kept =
+        isError(talk.replies[0], 408, 'Request timeout') &&
+        talk.ended &&
+        talk.ms < TIMEOUTS_AT_MOST_MS;
+      tally.check(
+        kept,
+        () => `${what}: ${describeTalk(talk)} after ${Math.round(talk.ms / 1_000)} s`,
+      );
+    }),
+  );
+  return tally.outcome;
+};
