@@ -63,7 +63,7 @@ async function main(): Promise<void> {
   const bus = await createBus(config, log, (reason) => {
     log.fatal(reason);
     giveUp();
-    void server.close();
+    void server.close().then(disconnect);
   });
   const server = createServer(config, log, {
     bus,

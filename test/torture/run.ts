@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { Arena } from './arena.ts';
 import { attacks, SLOW_HTTP } from './attacks.ts';
 import { drain, restart } from './endings.ts';
+import { tortureNodes } from './nodes.ts';
 import { count, markdown } from './report.ts';
 
 const HELP = `npm run torture -- [options]   (Linux)
@@ -12,6 +13,7 @@ const HELP = `npm run torture -- [options]   (Linux)
   --quick          a twentieth of everything, in less than a minute
   --attack NAME    only this attack, repeatable; without the totals, and without the endings unless named
   --seed N         the same random numbers again
+  --nodes N        instead: N servers on one Redis, which are all killed again and again while 3,000 sockets count
   --help
 
 Attacks: ${Object.keys(attacks).join(', ')}, restart, drain
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     attack: { type: 'string', multiple: true, default: [] },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    nodes: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -67,11 +70,21 @@ async function torture(): Promise<boolean> {
   return arena.failed === 0;
 }
 
+async function tortureMany(nodes: string): Promise<boolean> {
+  const { passed, failed } = await tortureNodes({
+    nodes: Number(nodes),
+    quick: values.quick,
+    seed: Number(values.seed),
+  });
+  console.log(`\n${passed} passed, ${failed} failed`);
+  return failed === 0;
+}
+
 const unknown = values.attack.filter((name) => !(name in attacks || name in ENDINGS));
 
 if (values.help) {
   console.log(HELP);
-} else if (unknown.length > 0 || !/^\d+$/.test(values.seed)) {
+} else if (unknown.length > 0 || !/^\d+$/.test(values.seed + (values.nodes ?? ''))) {
   console.error(`Unknown attack or seed that is no number: ${unknown.join(', ')} ${values.seed}`);
   process.exitCode = 1;
 } else {
@@ -80,7 +93,7 @@ if (values.help) {
   }
   const built = spawnSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
   if (built.status !== 0) throw new Error('The server cannot be built');
-  const isOk = await torture();
+  const isOk = values.nodes === undefined ? await torture() : await tortureMany(values.nodes);
   // The helpers would otherwise wait for questions for ever.
   process.exit(isOk ? 0 : 1);
 }

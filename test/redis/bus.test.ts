@@ -1,0 +1,80 @@
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import { RedisBus } from '../../src/bus-redis.ts';
+import { freePort } from '../support/redis.ts';
+import { LogBook, startNode, startRedis } from './nodes.ts';
+import { SlowLink } from './slow-link.ts';
+
+/** A bus that is there, and what it carried to us. */
+async function openBus(url: string) {
+  const bus = new RedisBus({ url, log: new LogBook().log, onUnusable: () => {} });
+  const messages: string[] = [];
+  await new Promise<void>((resolve) => {
+    bus.open({
+      up: resolve,
+      down: () => {},
+      message: (topic, text) => messages.push(`${topic} ${text}`),
+    });
+  });
+  onTestFinished(() => bus.close());
+  return { bus, messages };
+}
+
+it('subscribes again to what was left while its subscription was under way', async () => {
+  const redis = await startRedis();
+  const link = await SlowLink.to(redis.port);
+  const { bus, messages } = await openBus(link.url);
+  link.holdFrom('unsubscribe');
+
+  const first = bus.subscribe(['a', 'b']);
+  bus.unsubscribe(['a', 'b']);
+  await first;
+  await link.holds();
+  const second = bus.subscribe(['a']);
+  link.release();
+  await second;
+
+  expect(await bus.publish('a', '1')).toBe(1);
+  expect(await bus.publish('b', '1')).toBe(0);
+  await bus.subscribe(['fence']);
+  expect(messages).toEqual(['a 1']);
+});
+
+it('keeps nothing of what was left at once, however often', async () => {
+  const redis = await startRedis();
+  const link = await SlowLink.to(redis.port);
+  const { bus } = await openBus(link.url);
+  link.holdFrom('unsubscribe');
+
+  await bus.subscribe(['a']);
+  bus.unsubscribe(['a']);
+  await link.holds();
+  for (let n = 0; n < 3; n += 1) {
+    void bus.subscribe(['a']);
+    bus.unsubscribe(['a']);
+  }
+  link.release();
+
+  await bus.subscribe(['fence']);
+  expect(await redis.command('PUBSUB', 'CHANNELS')).toEqual(['fence']);
+});
+
+it('tries again when a peer takes the connection and never says a word', async () => {
+  const port = await freePort();
+  const sockets: Socket[] = [];
+  const silent = createServer((socket) => {
+    sockets.push(socket.on('error', () => {}));
+    silent.emit('taken');
+  });
+  await new Promise<void>((resolve) => silent.listen(port, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    silent.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const { book } = await startNode({ url: `redis://127.0.0.1:${port}` });
+
+  await book.reads(/Redis does not answer/);
+  // Two connections an attempt.
+  while (sockets.length < 4) await once(silent, 'taken');
+});
