@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/clients/*.test.ts'],
-    globalSetup: ['test/clients/build.ts'],
+    globalSetup: ['test/support/build.ts'],
     restoreMocks: true,
     testTimeout: 30_000,
   },

@@ -12,9 +12,9 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-/** The program, run from its sources in a folder of its own with nothing but the given environment. */
+/** The program as it is deployed, in a folder of its own, with nothing but the given environment. */
 export function startProgram(cwd: string, env: Readonly<Record<string, string>>): Program {
-  return startSource('src/main.ts', [], cwd, {
+  return startBuilt('dist/main.js', [], cwd, {
     HOST: '127.0.0.1',
     PORT: '0',
     DRAIN_SECONDS: '0',
@@ -28,17 +28,16 @@ export function startCommand(
   cwd: string,
   env: Readonly<Record<string, string>>,
 ): Program {
-  return startSource('src/cli.ts', args, cwd, env);
+  return startBuilt('dist/cli.js', args, cwd, env);
 }
 
-function startSource(
+function startBuilt(
   file: string,
   args: readonly string[],
   cwd: string,
   env: Readonly<Record<string, string>>,
 ): Program {
-  const loader = resolve('node_modules/tsx/dist/loader.mjs');
-  const child = spawn(process.execPath, ['--import', loader, resolve(file), ...args], {
+  const child = spawn(process.execPath, ['--enable-source-maps', resolve(file), ...args], {
     cwd,
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
