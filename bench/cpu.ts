@@ -45,8 +45,8 @@ function readRssBytes(pid: number): number {
   }
 }
 
-/** The usage of process `pid` and all below it. Linux only. */
-export function usageOf(pid: number): Usage {
+/** Process `pid` and all below it. */
+function treeOf(pid: number): readonly Stat[] {
   const stats = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(readStat)
@@ -54,8 +54,25 @@ export function usageOf(pid: number): Usage {
   const tree = stats.filter((stat) => stat.pid === pid);
   // The list grows while it is walked, by the children of those already in it.
   for (const { pid: parent } of tree) tree.push(...stats.filter((stat) => stat.parent === parent));
+  return tree;
+}
+
+/** The usage of process `pid` and all below it. Linux only. */
+export function usageOf(pid: number): Usage {
+  const tree = treeOf(pid);
   return {
     cpuSeconds: tree.reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_SECOND,
     rssBytes: tree.reduce((sum, { pid: member }) => sum + readRssBytes(member), 0),
   };
+}
+
+/** How many files, sockets included, each process has open: `pid` and all below it. Linux only. */
+export function openFilesOf(pid: number): readonly number[] {
+  return treeOf(pid).map((stat) => readdirSync(`/proc/${stat.pid}/fd`).length);
+}
+
+/** How long the main thread of process `pid` was ready but had no core so far, in seconds. Linux only. */
+export function waitedSecondsOf(pid: number): number {
+  const [, waitedNs] = readFileSync(`/proc/${pid}/schedstat`, 'latin1').split(' ');
+  return Number(waitedNs) / 1e9;
 }

@@ -6,6 +6,8 @@ export type BroadcastFigures = {
   readonly broadcastsPerSecond: number;
   /** As the subscribers see it; a read takes what several writes brought when the reader was late. */
   readonly framesPerRead: number;
+  /** What came through a subscriber's socket, frame headers included. */
+  readonly bytesPerDelivery: number;
   /** From the POST to the moment when the last subscriber has the message. */
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -22,7 +24,8 @@ export type ConnectionFigures = {
   readonly rssBytesPerConnection: number;
 };
 
-export type Figures = BroadcastFigures | ConnectionFigures;
+/** What one run showed, by name. */
+export type Figures = Readonly<Record<string, number>>;
 
 /** The value below which `share` of the sorted `values` lie. */
 export function quantile(values: readonly number[], share: number): number {

@@ -1,5 +1,5 @@
-/** The opcodes of RFC 6455 §5.2 that a subscriber meets. */
-export const opcodes = { text: 1, close: 8, ping: 9, pong: 10 } as const;
+/** The opcodes of RFC 6455 §5.2 that a subscriber meets; a compressed message has RSV1 set too (RFC 7692 §6). */
+export const opcodes = { text: 1, compressedText: 0x41, ping: 9, pong: 10 } as const;
 
 const FIN = 0x80;
 const MASKED = 0x80;
@@ -20,7 +20,7 @@ export function clientFrame(opcode: number, payload: Buffer): Buffer {
   return frame;
 }
 
-/** The payload of a frame is `bytes` from `start` to `end`, valid during the call only. */
+/** `opcode` is with the reserved bits. The payload of a frame is `bytes` from `start` to `end`, valid during the call only. */
 export type FrameHandler = (opcode: number, bytes: Buffer, start: number, end: number) => void;
 
 /** Hands every whole server frame in `bytes` to `onFrame`; returns how many bytes these took. */
@@ -40,7 +40,7 @@ export function readFrames(bytes: Buffer, onFrame: FrameHandler): number {
     }
     const end = start + length;
     if (bytes.length < end) return offset;
-    onFrame(first & 0x0f, bytes, start, end);
+    onFrame(first & ~FIN, bytes, start, end);
     offset = end;
   }
 }

@@ -25,6 +25,16 @@ function node(script: string): Command {
   return { file: process.execPath, args: [path(script)] };
 }
 
+/** This server, as compiled; `options` are for Node. */
+export function bifrost(...options: readonly string[]): Command {
+  const { file, args } = node('../dist/main.js');
+  return { file, args: [...options, ...args] };
+}
+
+export function wsLoop(): Command {
+  return node('peers/ws-loop.js');
+}
+
 /** The name of this platform in Bun's packages. */
 const BUN_PLATFORM = `linux-${process.arch === 'arm64' ? 'aarch64' : process.arch}`;
 
@@ -41,13 +51,13 @@ export const peers: readonly [Peer, ...Peer[]] = [
     name: 'bifrost',
     title: 'Bifröst',
     dialect: 'bifrost',
-    command: () => node('../dist/main.js'),
+    command: () => bifrost(),
   },
   {
     name: 'ws',
     title: 'ws loop',
     dialect: 'bifrost',
-    command: () => node('peers/ws-loop.js'),
+    command: wsLoop,
   },
   {
     name: 'socket.io',

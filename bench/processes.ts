@@ -1,8 +1,12 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism, constants } from 'node:os';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { type Ask, asker, type Calls } from './rpc.ts';
+
+/** What a process runs on: the core of the servers, that of the load generators, or any. */
+export type Core = 'server' | 'load' | 'any';
 
 const SERVER_CORE = 0;
 const LOAD_CORE = 1;
@@ -17,8 +21,10 @@ export interface Command {
   readonly args: readonly string[];
 }
 
-function pin({ file, args }: Command, core: number): Command {
-  return pinned ? { file: 'taskset', args: ['-c', String(core), file, ...args] } : { file, args };
+function pin(command: Command, core: Core): Command {
+  if (!pinned || core === 'any') return command;
+  const number = core === 'server' ? SERVER_CORE : LOAD_CORE;
+  return { file: 'taskset', args: ['-c', String(number), command.file, ...command.args] };
 }
 
 const children = new Set<ChildProcess>();
@@ -50,21 +56,22 @@ export function killChildrenOnExit(): void {
 const MAX_COMPLAINT_LENGTH = 4_000;
 
 export interface ServerProcess {
-  readonly child: ChildProcess;
+  readonly child: ChildProcessByStdio<null, null, Readable>;
   readonly pid: number;
   /** What it wrote to stderr lately. */
   complaint(): string;
 }
 
 /**
- * Starts a server on its own core. It gets no other environment than `env` and the PATH, and a working directory
+ * Starts a server. It gets no other environment than `env` and the PATH, and a working directory
  * without a `.env`, so that every machine measures the same settings.
  */
 export function spawnServer(
   command: Command,
-  env: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string>> = {},
+  core: Core = 'server',
 ): ServerProcess {
-  const { file, args } = pin(command, SERVER_CORE);
+  const { file, args } = pin(command, core);
   const child = spawn(file, args, {
     cwd: fileURLToPath(new URL('.', import.meta.url)),
     env: { PATH: process.env['PATH'], ...env },
@@ -88,7 +95,7 @@ export interface LoadGenerator<C extends Calls> {
 export function spawnLoadGenerator<C extends Calls>(file: string): LoadGenerator<C> {
   const path = fileURLToPath(new URL(file, import.meta.url));
   // The same flags as this process, which may need some to run TypeScript.
-  const command = pin({ file: process.execPath, args: [...process.execArgv, path] }, LOAD_CORE);
+  const command = pin({ file: process.execPath, args: [...process.execArgv, path] }, 'load');
   const child = spawn(command.file, command.args, {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     serialization: 'advanced',

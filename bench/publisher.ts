@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Arrivals } from './arrivals.ts';
-import { createMessage } from './message.ts';
+import { createMessage, type MessageKind } from './message.ts';
 import { answer } from './rpc.ts';
 import { sign } from './token.ts';
 
@@ -19,6 +19,10 @@ class Client {
     this.#socket.on('data', (text: unknown) => this.#read(String(text)));
     this.#socket.on('error', (error) => this.#onError?.(error));
     this.#socket.on('close', () => this.#onError?.(new Error('The server hung up on a POST')));
+  }
+
+  get isOpen(): boolean {
+    return !this.#socket.destroyed;
   }
 
   /** Resolves to the whole answer. */
@@ -47,12 +51,12 @@ class Client {
 }
 
 export interface PrepareOptions {
-  readonly port: number;
+  /** Of the servers, which get their turns. */
+  readonly ports: readonly number[];
   readonly channel: string;
+  readonly message: MessageKind;
   /** Of all the posts that follow. */
   readonly broadcasts: number;
-  /** How many subscribers each must be handed to. */
-  readonly subscribers: number;
 }
 
 /**
@@ -65,14 +69,25 @@ export type Pace = { readonly inFlight: number } | { readonly perSecond: number 
 export interface PostOptions {
   readonly broadcasts: number;
   readonly pace: Pace;
+  /** How many subscribers each must be handed to. */
+  readonly subscribers: number;
 }
 
 let requests: Buffer[] = [];
 let expectedReply = '';
-let port = 0;
+let ports: readonly number[] = [];
+let clients = 0;
 const idle: Client[] = [];
 const arrivals = new Arrivals();
 let posts = 0;
+
+/** A client that has nothing to do; new ones take the servers in turn. */
+function takeClient(): Client {
+  let client = idle.pop();
+  // Servers hang up on who asks nothing for some seconds.
+  while (client?.isOpen === false) client = idle.pop();
+  return client ?? new Client(ports[clients++ % ports.length] ?? 0);
+}
 
 /** Posts the next request; resolves when its answer is as expected. */
 async function postNext(client: Client): Promise<void> {
@@ -88,7 +103,7 @@ async function postNext(client: Client): Promise<void> {
 async function postInFlight(inFlight: number, postedAtNs: Float64Array): Promise<void> {
   const before = posts;
   const loop = async () => {
-    const client = idle.pop() ?? new Client(port);
+    const client = takeClient();
     while (posts - before < postedAtNs.length) {
       postedAtNs[posts - before] = Number(process.hrtime.bigint());
       await Promise.all([postNext(client), arrivals.reached(posts)]);
@@ -104,7 +119,7 @@ async function postAtRate(perSecond: number, postedAtNs: Float64Array): Promise<
   for (let i = 0; i < postedAtNs.length; i++) {
     const wait = start + (i * 1_000) / perSecond - performance.now();
     if (wait > 0) await sleep(wait);
-    const client = idle.pop() ?? new Client(port);
+    const client = takeClient();
     postedAtNs[i] = Number(process.hrtime.bigint());
     const post = postNext(client).then(() => void idle.push(client));
     // It is awaited below; until then its failure must not end the process.
@@ -120,15 +135,15 @@ const calls = {
    * the port on which the subscribers announce what has arrived.
    */
   prepare(options: PrepareOptions): Promise<number> {
-    const { channel, broadcasts, subscribers } = options;
-    port = options.port;
-    expectedReply = JSON.stringify({ message: 'Success', deliveries: subscribers });
+    const { channel, message, broadcasts } = options;
+    ports = options.ports;
     requests = Array.from({ length: broadcasts }, (_, number) => {
-      const body = JSON.stringify({ token: sign({ channel, message: createMessage(number) }) });
+      const token = sign({ channel, message: createMessage(number, message) });
+      const body = JSON.stringify({ token });
       return Buffer.from(
         [
           'POST /broadcast HTTP/1.1',
-          `Host: 127.0.0.1:${port}`,
+          'Host: 127.0.0.1',
           'Content-Type: application/json',
           `Content-Length: ${body.length}`,
           '',
@@ -140,7 +155,8 @@ const calls = {
   },
 
   /** Posts; resolves, when all is answered, to when each was sent, in nanoseconds of the machine's monotonic clock. */
-  async post({ broadcasts, pace }: PostOptions): Promise<Float64Array> {
+  async post({ broadcasts, pace, subscribers }: PostOptions): Promise<Float64Array> {
+    expectedReply = JSON.stringify({ message: 'Success', deliveries: subscribers });
     const postedAtNs = new Float64Array(broadcasts);
     if ('inFlight' in pace) await postInFlight(pace.inFlight, postedAtNs);
     else await postAtRate(pace.perSecond, postedAtNs);

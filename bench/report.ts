@@ -1,4 +1,5 @@
 import { type BroadcastFigures, type ConnectionFigures, type Figures, medians } from './figures.ts';
+import { format, table } from './markdown.ts';
 import { type Peer, peers } from './peers.ts';
 import type { BroadcastScenario, Scenario } from './scenarios.ts';
 
@@ -14,21 +15,6 @@ const HELD_SHARE = 0.95;
 
 const LEGEND = `CPU is user and system time of the server. ÷ is Bifröst's figure divided by the other's: below 1, Bifröst takes less.
 In flight is what was posted and is not yet both answered and delivered to everyone; p50 and p99 are from the POST to the last subscriber's frame.`;
-
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  const alignment = header.map((_, column) => (column === 0 ? '---' : '---:'));
-  return [line(header), line(alignment), ...rows.map(line)].join('\n');
-}
-
-/** With about three significant digits. */
-function format(value: number): string {
-  const digits = value < 10 ? 2 : value < 100 ? 1 : 0;
-  return value.toLocaleString('en', {
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  });
-}
 
 /** A figure that is compared between peers; less is better. */
 interface Comparison {
@@ -64,7 +50,7 @@ function describeLatency({ pace }: BroadcastScenario, figures: BroadcastFigures)
   return `${latency} (not held: ${format(figures.broadcastsPerSecond)} a second)`;
 }
 
-/** The report in Markdown, of the medians of `runs`. */
+/** The report on the peers in Markdown, of the medians of `runs`, of which there is at least one. */
 export function createReport(runs: readonly Run[]): string {
   const scenarios = [...new Set(runs.map(({ scenario }) => scenario))];
   const measured = [...new Set(runs.map(({ peer }) => peer))];

@@ -4,26 +4,33 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import type { Figures } from './figures.ts';
 import { measure } from './measure.ts';
 import { MESSAGE_BYTES } from './message.ts';
 import { type Peer, peers, versionOf } from './peers.ts';
 import { buildServer, describeCommit, installPeers } from './prepare.ts';
 import { type Command, killChildrenOnExit, pinned } from './processes.ts';
+import { redisVersion } from './redis.ts';
 import { createReport, type Run } from './report.ts';
-import { type Scenario, scenarios } from './scenarios.ts';
+import { createTrialReport, type TrialRun } from './report-trials.ts';
+import { type Counts, type Scenario, scenarios } from './scenarios.ts';
+import type { Trial } from './trial.ts';
+import { trials } from './trials.ts';
 
 /** An odd number, so that there is a median. */
 const FULL_ROUNDS = 3;
+const everything = [...scenarios, ...trials];
 /** What a process needs beside its connections. */
 const SPARE_FILES = 100;
 
 const HELP = `Measures this server beside others that do the same job, each alone and one after another.
 
-  npm run bench                        everything; takes about ten minutes
-  npm run bench -- --quick             one round of small counts; under 90 seconds
+  npm run bench                        everything; takes about twelve minutes
+  npm run bench -- --quick             one round of small counts; about 90 seconds
   npm run bench -- --peer NAME         only this server (repeatable): ${names(peers)}
-  npm run bench -- --scenario NAME     only this scenario (repeatable): ${names(scenarios)}
+  npm run bench -- --scenario NAME     only this scenario (repeatable): ${names(everything)}
 
+The scenarios ${names(trials)} are about ${peers[0].name}; they run when it does, and bring what they compare it with.
 The report goes to stdout, every single run to bench/results/ as a line of JSON.`;
 
 function names(list: readonly { readonly name: string }[]): string {
@@ -54,7 +61,7 @@ function readFlags() {
     quick: values.quick,
     help: values.help,
     peers: select(peers, values.peer),
-    scenarios: select(scenarios, values.scenario),
+    scenarios: select(everything, values.scenario),
   };
 }
 
@@ -73,18 +80,29 @@ function findContestants(wanted: readonly Peer[]): readonly Contestant[] {
   });
 }
 
-/** Leaves out, aloud, the scenarios for which a process may not open enough files here. */
-function findPossible(wanted: readonly Scenario[], quick: boolean): readonly Scenario[] {
+function countsOf(scenario: Scenario | Trial, quick: boolean): Counts {
+  return quick ? scenario.quick : scenario.full;
+}
+
+/** How many connections are open at a time. */
+function connectionsOf(scenario: Scenario | Trial, counts: Counts): number {
+  if (scenario.kind === 'trial') return scenario.connections(counts);
+  return scenario.kind === 'broadcast' ? scenario.subscribers : counts.warmUp + counts.measured;
+}
+
+/** Leaves out, aloud, the scenarios that something is missing for, or for which a process may not open enough files. */
+function findPossible(
+  wanted: readonly (Scenario | Trial)[],
+  quick: boolean,
+): readonly (Scenario | Trial)[] {
   const limit = Number(spawnSync('sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' }).stdout);
   return wanted.filter((scenario) => {
-    if (scenario.kind === 'broadcast') return true;
-    const { warmUp, measured } = quick ? scenario.quick : scenario.full;
-    const needed = warmUp + measured + SPARE_FILES;
+    const lacking = scenario.kind === 'trial' ? scenario.lacks?.() : undefined;
+    const files = connectionsOf(scenario, countsOf(scenario, quick)) + SPARE_FILES;
     // Where there is no limit it is not a number.
-    if (!(limit < needed)) return true;
-    console.log(
-      `Skipped: ${scenario.title}, which needs ${needed} open files; raise ulimit -Hn, now ${limit}.\n`,
-    );
+    if (lacking === undefined && !(limit < files)) return true;
+    const needs = lacking ?? `${files} open files; raise ulimit -Hn, now ${limit}`;
+    console.log(`Skipped: ${scenario.title}, which needs ${needs}.\n`);
     return false;
   });
 }
@@ -97,9 +115,18 @@ function describeSetup(quick: boolean, rounds: number): string {
     : 'nothing pinned (that takes two cores and taskset)';
   const versions = ['ws', 'socket.io', 'bun']
     .map((name) => `${name} ${versionOf(name)}`)
+    .concat(redisVersion === undefined ? [] : [`Redis ${redisVersion}`])
     .join(', ');
   const runs = quick ? 'quick: one short run of each' : `medians of ${rounds} runs`;
   return `${describeCommit()}, Node ${process.version}, ${cores}, ${pinning}; ${versions}; messages of ${MESSAGE_BYTES} bytes; ${runs}.`;
+}
+
+/** What is measured once a round. */
+interface Task {
+  readonly scenario: Scenario | Trial;
+  readonly entrant: { readonly name: string; readonly title: string };
+  measure(counts: Counts): Promise<Figures>;
+  keep(figures: Figures): void;
 }
 
 async function main(): Promise<void> {
@@ -116,31 +143,50 @@ async function main(): Promise<void> {
 
   const rounds = flags.quick ? 1 : FULL_ROUNDS;
   const setup = describeSetup(flags.quick, rounds);
+  const runs: Run[] = [];
+  const trialRuns: TrialRun[] = [];
   const contestants = findContestants(flags.peers);
-  const possible = findPossible(flags.scenarios, flags.quick);
-
-  if (contestants.length === 0 || possible.length === 0) throw new Error('Nothing left to measure');
+  const tasks = findPossible(flags.scenarios, flags.quick).flatMap((scenario): readonly Task[] => {
+    if (scenario.kind !== 'trial') {
+      return contestants.map(({ peer, command }) => ({
+        scenario,
+        entrant: peer,
+        measure: (counts) => measure(peer, command, scenario, counts),
+        keep: (figures) => runs.push({ peer, scenario, figures }),
+      }));
+    }
+    if (!flags.peers.includes(peers[0])) return [];
+    return scenario.entrants.map((entrant) => ({
+      scenario,
+      entrant,
+      measure: (counts) => entrant.measure(counts),
+      keep: (figures) => trialRuns.push({ trial: scenario, entrant, figures }),
+    }));
+  });
+  if (tasks.length === 0) throw new Error('Nothing left to measure');
 
   const startedAt = new Date().toISOString();
   const results = new URL(`results/${startedAt.replaceAll(':', '-')}.jsonl`, import.meta.url);
   mkdirSync(new URL('.', results), { recursive: true });
 
-  const runs: Run[] = [];
   for (let round = 1; round <= rounds; round++) {
-    for (const scenario of possible) {
-      // Peers alternate, so that a slow minute of the machine is shared by all.
-      for (const { peer, command } of contestants) {
-        const counts = flags.quick ? scenario.quick : scenario.full;
-        console.error(`round ${round} of ${rounds}: ${scenario.title}: ${peer.title}`);
-        const figures = await measure(peer, command, scenario, counts);
-        runs.push({ peer, scenario, figures });
-        const line = { startedAt, setup, round, scenario: scenario.name, peer: peer.name };
-        appendFileSync(results, `${JSON.stringify({ ...line, ...counts, ...figures })}\n`);
-      }
+    // The entrants of a scenario take turns, so that a slow minute of the machine is shared by all.
+    for (const { scenario, entrant, measure, keep } of tasks) {
+      const counts = countsOf(scenario, flags.quick);
+      console.error(`round ${round} of ${rounds}: ${scenario.title}: ${entrant.title}`);
+      const figures = await measure(counts);
+      keep(figures);
+      const line = { startedAt, setup, round, scenario: scenario.name, peer: entrant.name };
+      appendFileSync(results, `${JSON.stringify({ ...line, ...counts, ...figures })}\n`);
     }
   }
 
-  console.log(`${createReport(runs)}\n\n${setup}`);
+  const reports = [
+    ...(runs.length === 0 ? [] : [createReport(runs)]),
+    ...(trialRuns.length === 0 ? [] : [createTrialReport(trialRuns)]),
+    setup,
+  ];
+  console.log(reports.join('\n\n'));
   console.error(`Every run: ${fileURLToPath(results)}`);
 }
 

@@ -55,7 +55,7 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1,
     pace: { inFlight: 1 },
     full: { warmUp: 3_000, measured: 10_000 },
-    quick: { warmUp: 3_000, measured: 3_000 },
+    quick: { warmUp: 2_000, measured: 2_000 },
   },
   {
     kind: 'broadcast',
@@ -64,7 +64,7 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1,
     pace: { inFlight: 32 },
     full: { warmUp: 3_000, measured: 10_000 },
-    quick: { warmUp: 3_000, measured: 3_000 },
+    quick: { warmUp: 2_000, measured: 2_000 },
   },
   {
     kind: 'connection',

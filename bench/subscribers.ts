@@ -1,6 +1,7 @@
 // A process full of websocket subscribers that only count: they must cost less than what they measure.
 import { connect, type Socket } from 'node:net';
 import { announceArrivals } from './arrivals.ts';
+import { deflateMessage, inflateMessage } from './deflate.ts';
 import { type Dialect, type DialectName, dialects } from './dialects.ts';
 import { clientFrame, opcodes, readFrames } from './frames.ts';
 import { answer } from './rpc.ts';
@@ -20,23 +21,33 @@ const readBuffer = Buffer.allocUnsafe(65_536);
 /** Replaced for each thing that is counted. */
 let tally = new Tally(0, 0);
 
+/** What browsers offer (RFC 7692 §7). */
+const OFFER = 'permessage-deflate; client_max_window_bits';
+
+/** What all subscribers of a call have in common. */
+interface SubscriberOptions {
+  readonly port: number;
+  readonly dialect: Dialect;
+  readonly token: string;
+  /** Offers to compress, insists that the server agrees, and compresses what it sends itself. */
+  readonly deflate: boolean;
+  readonly onSubscribed: () => void;
+}
+
 /** One websocket: connecting → upgraded → subscribed. */
 class Subscriber {
   /** Broadcasts of the current tally. */
   received = 0;
   readonly #socket: Socket;
-  readonly #dialect: Dialect;
-  readonly #token: string;
-  readonly #onSubscribed: () => void;
+  readonly #options: SubscriberOptions;
   #isUpgraded = false;
   #isSubscribed = false;
   /** The beginning of a frame, or of the answer to the upgrade, whose end has not come yet. */
   #rest: Buffer | undefined;
 
-  constructor(port: number, dialect: Dialect, token: string, onSubscribed: () => void) {
-    this.#dialect = dialect;
-    this.#token = token;
-    this.#onSubscribed = onSubscribed;
+  constructor(options: SubscriberOptions) {
+    const { port, dialect, deflate } = options;
+    this.#options = options;
     this.#socket = connect({
       port,
       host: '127.0.0.1',
@@ -59,13 +70,14 @@ class Subscriber {
         'Upgrade: websocket',
         'Sec-WebSocket-Version: 13',
         'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+        ...(deflate ? [`Sec-WebSocket-Extensions: ${OFFER}`] : []),
         '\r\n',
       ].join('\r\n'),
     );
   }
 
   #read(chunk: Buffer): void {
-    tally.countRead();
+    tally.countRead(chunk.length);
     const bytes = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]);
     const taken = this.#isUpgraded ? readFrames(bytes, this.#onFrame) : this.#readUpgrade(bytes);
     // A copy, for the next read overwrites the buffer.
@@ -77,9 +89,17 @@ class Subscriber {
     if (end === -1) return 0;
     const head = bytes.toString('latin1', 0, end);
     if (!head.startsWith('HTTP/1.1 101 ')) tally.fail(new Error(`No upgrade: ${head}`));
+    const { dialect, token, deflate } = this.#options;
+    if (deflate !== /\r\nSec-WebSocket-Extensions: *permessage-deflate/i.test(head)) {
+      tally.fail(new Error(`Not the compression that was asked for: ${head}`));
+    }
     this.#isUpgraded = true;
-    const text = Buffer.from(this.#dialect.authenticate(this.#token));
-    this.#socket.write(clientFrame(opcodes.text, text));
+    const text = Buffer.from(dialect.authenticate(token));
+    this.#socket.write(
+      deflate
+        ? clientFrame(opcodes.compressedText, deflateMessage(text))
+        : clientFrame(opcodes.text, text),
+    );
     return end + 4 + readFrames(bytes.subarray(end + 4), this.#onFrame);
   }
 
@@ -88,7 +108,14 @@ class Subscriber {
       case opcodes.text:
         if (end - start === 1) this.#socket.write(ENGINE_PONG);
         else if (this.#isSubscribed) tally.countFrame(this.received++);
-        else this.#awaitSubscription(bytes.toString('utf8', start, end));
+        else this.#awaitSubscription(bytes.subarray(start, end));
+        return;
+      case opcodes.compressedText:
+        if (!this.#options.deflate)
+          tally.fail(new Error('A compressed frame that nobody asked for'));
+        else if (this.#isSubscribed) tally.countFrame(this.received++);
+        // The first message of all needs no earlier one to be understood.
+        else this.#awaitSubscription(inflateMessage(bytes.subarray(start, end)));
         return;
       case opcodes.ping:
         this.#socket.write(PONG);
@@ -98,11 +125,12 @@ class Subscriber {
     }
   };
 
-  #awaitSubscription(text: string): void {
-    if (!this.#dialect.isSubscribed(text)) return;
+  #awaitSubscription(payload: Buffer): void {
+    const { dialect, onSubscribed } = this.#options;
+    if (!dialect.isSubscribed(payload.toString())) return;
     this.#isSubscribed = true;
     tally.countFrame(0);
-    this.#onSubscribed();
+    onSubscribed();
   }
 }
 
@@ -111,23 +139,30 @@ const subscribers: Subscriber[] = [];
 let onArrival = () => {};
 
 export interface ConnectOptions {
-  readonly port: number;
+  /** Of the servers, which get equal shares. */
+  readonly ports: readonly number[];
   readonly dialect: DialectName;
   readonly count: number;
   /** The one channel of all. Without it each has a channel of its own, as users have. */
   readonly channel?: string;
+  /** Whether they compress. */
+  readonly deflate?: boolean;
 }
 
 const calls = {
   /** Adds subscribers; resolves when all are subscribed. */
-  async connect({ port, dialect, count, channel }: ConnectOptions): Promise<void> {
+  async connect(options: ConnectOptions): Promise<void> {
+    const { ports, count, channel, deflate = false } = options;
+    const dialect = dialects[options.dialect];
     tally = new Tally(count, 1);
     let left = count;
     const next = () => {
       if (left === 0) return;
       left--;
-      const token = sign({ channels: [channel ?? `user:${subscribers.length}`] });
-      subscribers.push(new Subscriber(port, dialects[dialect], token, next));
+      const number = subscribers.length;
+      const port = ports[number % ports.length] ?? 0;
+      const token = sign({ channels: [channel ?? `user:${number}`] });
+      subscribers.push(new Subscriber({ port, dialect, token, deflate, onSubscribed: next }));
     };
     for (let i = 0; i < HANDSHAKES_IN_FLIGHT; i++) next();
     await tally.complete();

@@ -6,6 +6,8 @@ export interface Deliveries {
   readonly frames: number;
   /** Reads from a socket that brought at least a byte. */
   readonly reads: number;
+  /** What these reads brought. */
+  readonly bytes: number;
   /** When the last subscriber had its n-th frame, in nanoseconds of the machine's monotonic clock. */
   readonly completedAtNs: Float64Array;
 }
@@ -14,6 +16,7 @@ export interface Deliveries {
 export class Tally {
   #frames = 0;
   #reads = 0;
+  #bytes = 0;
   #fault: Error | undefined;
   #finish = () => {};
   readonly #total: number;
@@ -30,8 +33,9 @@ export class Tally {
     this.#completedAtNs = new Float64Array(framesEach);
   }
 
-  countRead(): void {
+  countRead(bytes: number): void {
     this.#reads++;
+    this.#bytes += bytes;
   }
 
   /** Counts the `index`-th frame, from 0, of one subscriber. */
@@ -65,7 +69,12 @@ export class Tally {
         `${this.#total - this.#frames} of ${this.#total} frames are missing, none in the last ${PATIENCE_MS} ms`,
       );
     }
-    return { frames: this.#frames, reads: this.#reads, completedAtNs: this.#completedAtNs };
+    return {
+      frames: this.#frames,
+      reads: this.#reads,
+      bytes: this.#bytes,
+      completedAtNs: this.#completedAtNs,
+    };
   }
 
   #wait(): Promise<void> {

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import jwt from 'jsonwebtoken';
 import { WebSocketServer } from 'ws';
 
-const { PORT, HOST, JWT_SECRET } = process.env;
+const { PORT, HOST, JWT_SECRET, COMPRESSION } = process.env;
 
 /** Channel → its sockets. */
 const channels = new Map();
@@ -56,7 +56,8 @@ function subscribe(socket, channel) {
   socket.send(JSON.stringify({ event: 'subscribed', data: JSON.stringify({ channel }) }));
 }
 
-const sockets = new WebSocketServer({ server, path: '/subscribe', perMessageDeflate: false });
+const perMessageDeflate = COMPRESSION === 'true';
+const sockets = new WebSocketServer({ server, path: '/subscribe', perMessageDeflate });
 sockets.on('connection', (socket) => {
   socket.on('error', () => socket.terminate());
   socket.on('message', (data) => {
