@@ -54,7 +54,7 @@ export const deflateTrial: Trial = {
   kind: 'trial',
   name: 'deflate',
   title: '1 → 1,000, 1 in flight, 2 KiB of JSON, compressed',
-  full: { warmUp: 20, measured: 60 },
+  full: { warmUp: 10, measured: 40 },
   quick: { warmUp: 5, measured: 20 },
   connections: () => SUBSCRIBERS,
   entrants: [
