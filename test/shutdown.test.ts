@@ -109,7 +109,8 @@ describe('a draining server', () => {
     const connection = await raw();
     connection.write('POST /broadcast HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n');
     await server.close();
-    await connection.ended;
+    // What was never read makes this a reset.
+    await connection.ended.catch(() => {});
   });
 });
 
