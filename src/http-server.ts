@@ -44,11 +44,14 @@ export function createListener(
   server.maxHeadersCount = 0;
 
   const sockets = new Set<Socket>();
+  function forget(this: Socket): void {
+    sockets.delete(this);
+  }
   server.on('connection', (socket: Socket) => {
     // A socket whose upgrade is ignored comes by again.
     if (sockets.has(socket)) return;
     sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    socket.on('close', forget);
   });
 
   // Node would end these without a word, or with an answer that is not ours.

@@ -86,7 +86,7 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
       this.awaitingPong = false;
     });
     // A peer that ends without a close frame may never take what still waits for it, and ws would wait with it.
-    socket.once('end', () => this.#hurry());
+    socket.on('end', () => this.#hurry());
     ws.on('error', (error) => this.#break(error));
     ws.on('close', (code) => this.#closed(code));
   }

@@ -90,7 +90,7 @@ export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeO
       return;
     }
     // Node stops listening for errors on an upgraded socket; a reset would end the process.
-    socket.on('error', () => socket.destroy());
+    socket.on('error', destroySocket);
     try {
       checkHandshake(request, config);
       admit();
@@ -104,6 +104,11 @@ export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeO
     else request.headers['sec-websocket-extensions'] = offer;
     webSocketServer.handleUpgrade(request, socket, head, (ws) => open(ws, socket, request));
   });
+}
+
+// Not a closure: one would keep the request that opened the connection for as long as that lives.
+function destroySocket(this: Duplex): void {
+  this.destroy();
 }
 
 /** Throws an `HttpError` when the handshake may not go on (RFC 6455 §4.2.1). */
