@@ -3,6 +3,8 @@ import { type Channel, encodeSubscribed } from './protocol.ts';
 
 /** What the hub needs of a connection; a websocket fits, and so does a test double. */
 export interface Subscriber {
+  /** The channels it has joined. Kept here by the hub, for nobody else to touch. */
+  channels?: Channel[] | undefined;
   /** Takes the frame for sending. False when the connection is no longer open and took nothing. Must not throw. */
   deliver(frame: Frame): boolean;
 }
@@ -10,7 +12,6 @@ export interface Subscriber {
 /** Who listens to what on this machine. Forgets a channel with its last subscriber. */
 export class Hub {
   readonly #subscribersByChannel = new Map<Channel, Set<Subscriber>>();
-  readonly #channelsBySubscriber = new Map<Subscriber, Set<Channel>>();
   #deliveries = 0;
   #subscriptions = 0;
 
@@ -31,17 +32,19 @@ export class Hub {
 
   /** How many distinct channels the subscriber would be on if it joined these too. */
   countWith(subscriber: Subscriber, channels: readonly Channel[]): number {
-    const held = this.#channelsBySubscriber.get(subscriber);
-    if (held === undefined) return new Set(channels).size;
-    return held.size + new Set(channels.filter((channel) => !held.has(channel))).size;
+    const further = channels.filter((channel) => !this.#has(channel, subscriber));
+    return (subscriber.channels?.length ?? 0) + new Set(further).size;
   }
 
   /** Joins the channel and confirms it to the subscriber; joined before, it is confirmed again. */
   subscribe(subscriber: Subscriber, channel: Channel): void {
-    const subscribers = getOrAdd(this.#subscribersByChannel, channel);
-    if (!subscribers.has(subscriber)) {
-      subscribers.add(subscriber);
-      getOrAdd(this.#channelsBySubscriber, subscriber).add(channel);
+    if (!this.#has(channel, subscriber)) {
+      const subscribers = this.#subscribersByChannel.get(channel);
+      if (subscribers === undefined) this.#subscribersByChannel.set(channel, new Set([subscriber]));
+      else subscribers.add(subscriber);
+      // Most have one, and an array grows by more than that.
+      if (subscriber.channels === undefined) subscriber.channels = [channel];
+      else subscriber.channels.push(channel);
       this.#subscriptions += 1;
     }
     // In the same step as joining, so that no broadcast comes before the confirmation.
@@ -50,18 +53,18 @@ export class Hub {
 
   /** Leaves all channels and returns how many. Safe to call for a subscriber the hub never knew, or twice. */
   remove(subscriber: Subscriber): number {
-    const channels = this.#channelsBySubscriber.get(subscriber);
+    const { channels } = subscriber;
     if (channels === undefined) return 0;
 
-    this.#channelsBySubscriber.delete(subscriber);
-    this.#subscriptions -= channels.size;
+    subscriber.channels = undefined;
+    this.#subscriptions -= channels.length;
     for (const channel of channels) {
       const subscribers = this.#subscribersByChannel.get(channel);
       subscribers?.delete(subscriber);
       // An empty set left behind would leak one entry for every channel ever seen.
       if (subscribers?.size === 0) this.#subscribersByChannel.delete(channel);
     }
-    return channels.size;
+    return channels.length;
   }
 
   /** Hands the text to every subscriber of the channel and returns how many took it. */
@@ -77,18 +80,13 @@ export class Hub {
     return taken;
   }
 
+  #has(channel: Channel, subscriber: Subscriber): boolean {
+    return this.#subscribersByChannel.get(channel)?.has(subscriber) === true;
+  }
+
   #hand(subscriber: Subscriber, frame: Frame): boolean {
     const taken = subscriber.deliver(frame);
     if (taken) this.#deliveries += 1;
     return taken;
   }
-}
-
-function getOrAdd<K, V>(sets: Map<K, Set<V>>, key: K): Set<V> {
-  let set = sets.get(key);
-  if (set === undefined) {
-    set = new Set();
-    sets.set(key, set);
-  }
-  return set;
 }

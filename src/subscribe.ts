@@ -12,7 +12,6 @@ import type { AuthenticationFailure, CountedConnection, Metrics } from './metric
 import type { Batch, Outbox, Outlet } from './outbox.ts';
 import { type Channel, PONG, parseClientMessage, parseSubscription } from './protocol.ts';
 import type { TokenVerifier } from './token.ts';
-import { CLOSE_TIMEOUT_MS } from './upgrade.ts';
 import type { Wheel } from './wheel.ts';
 
 /** What all connections of a server share. */
@@ -50,6 +49,7 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
   awaitingPong = false;
   beat = 0;
   batch: Batch | undefined = undefined;
+  channels: Channel[] | undefined = undefined;
   isAuthenticated = false;
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
@@ -85,8 +85,6 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
     ws.on('pong', () => {
       this.awaitingPong = false;
     });
-    // A peer that ends without a close frame may never take what still waits for it, and ws would wait with it.
-    socket.on('end', () => this.#hurry());
     ws.on('error', (error) => this.#break(error));
     ws.on('close', (code) => this.#closed(code));
   }
@@ -132,8 +130,12 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
 
   /** Says why in a close frame; ws ends the connection for good when the peer does not answer it in time. */
   end(disconnect: Disconnect): void {
-    // A peer that has closed or broken off first is on its way out already.
-    if (!this.#isOpen) return;
+    if (!this.#isOpen) {
+      // A peer that has closed or broken off first is on its way out already. One that ended without a close frame
+      // may never take what still waits for it, though, and ws would wait with it.
+      if (disconnect === disconnects.pingTimeout) this.#ws.terminate();
+      return;
+    }
     this.#disconnect = disconnect;
     this.#leave();
     this.#context.outbox.flush(this);
@@ -241,13 +243,6 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
   #break(error: Error): void {
     this.#disconnect ??= brokenFrame(error);
     this.#leave();
-  }
-
-  /** Ends a connection that is closing for good, when the peer does not. */
-  #hurry(): void {
-    this.#leave();
-    const timer = setTimeout(() => this.#ws.terminate(), CLOSE_TIMEOUT_MS);
-    this.#socket.once('close', () => clearTimeout(timer));
   }
 
   #leave(): void {

@@ -25,7 +25,7 @@ declare module 'ws' {
 }
 
 /** A peer that has stopped answering cannot answer a close frame either. */
-export const CLOSE_TIMEOUT_MS = 2_000;
+const CLOSE_TIMEOUT_MS = 2_000;
 
 /** What becomes of upgrade requests. */
 export interface UpgradeOptions {

@@ -59,8 +59,8 @@ describe('Hub', () => {
 
     const counts = [lookups, deletions, ...scans].map((spy) => spy.mock.calls.length);
     vi.restoreAllMocks();
-    // Once for the subscriber and once for each of its channels; one deletion each; no scan.
-    expect(counts).toEqual([4, 3, 0, 0, 0, 0, 0]);
+    // One lookup and one deletion for each of its channels; no scan.
+    expect(counts).toEqual([3, 3, 0, 0, 0, 0, 0]);
     expect([hub.channels, hub.subscriptions]).toEqual([100_000, 100_000]);
   });
 

@@ -51,8 +51,11 @@ describe('a slow reader', () => {
     await server.close();
   });
 
-  it('is ended for good when it sends no more either, authenticated or not', async () => {
-    const { raw, stats, server } = await startServer();
+  it('is ended for good by the next ping but one when it has ended its own side too', async () => {
+    fakeClock();
+    const { raw, broadcast, stats, server } = await startServer({
+      MAX_BUFFERED_BYTES: '100000000',
+    });
     const connection = await raw();
     connection.write(handshake());
     await connection.reply();
@@ -61,13 +64,13 @@ describe('a slow reader', () => {
     );
     await connection.take(2);
     connection.socket.pause();
-    // More pongs than the network between holds, and then no word more.
-    const pings = Buffer.concat(
-      Array.from({ length: 1_000 }, () => clientFrame('{"event":"ping"}')),
-    );
-    for (let n = 0; n < 200; n += 1) connection.write(pings);
+    // More than the network between holds.
+    for (let n = 0; n < 200; n += 1) await broadcast('a', { PAYLOAD });
     connection.socket.end();
 
+    while ((await broadcast('a', {})) > 0);
+    expect((await stats()).connected).toBe(1);
+    for (let beat = 0; beat < 2; beat += 1) vi.advanceTimersByTime(15_100);
     while ((await stats()).connected > 0);
     await server.close();
   });
