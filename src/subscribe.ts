@@ -12,6 +12,7 @@ import type { AuthenticationFailure, CountedConnection, Metrics } from './metric
 import type { Batch, Outbox, Outlet } from './outbox.ts';
 import { type Channel, PONG, parseClientMessage, parseSubscription } from './protocol.ts';
 import type { TokenVerifier } from './token.ts';
+import type { OwnedWebSocket, WebSocketOwner } from './websocket.ts';
 import type { Wheel } from './wheel.ts';
 
 /** What all connections of a server share. */
@@ -45,13 +46,13 @@ const MOST_CONFIRMATIONS = 4;
 let lastId = 0;
 
 /** One websocket: upgraded → authenticated, any number of times → closed. */
-export class Connection implements Subscriber, Beating, Outlet, CountedConnection {
+export class Connection implements Subscriber, Beating, Outlet, CountedConnection, WebSocketOwner {
   awaitingPong = false;
   beat = 0;
   batch: Batch | undefined = undefined;
   channels: Channel[] | undefined = undefined;
   isAuthenticated = false;
-  readonly #ws: WebSocket;
+  readonly #ws: OwnedWebSocket;
   readonly #socket: Duplex;
   readonly #address: string;
   readonly #context: ConnectionContext;
@@ -69,7 +70,7 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
   #deadline: number | undefined;
 
   /** `socket` is the raw socket that `ws` was made from, `address` whom it belongs to as far as we know. */
-  constructor(ws: WebSocket, socket: Duplex, address: string, context: ConnectionContext) {
+  constructor(ws: OwnedWebSocket, socket: Duplex, address: string, context: ConnectionContext) {
     this.#ws = ws;
     this.#socket = socket;
     this.#address = address;
@@ -81,12 +82,7 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
     if (context.config.authTimeoutMs > 0) this.#endIn(context.config.authTimeoutMs);
     context.connections.add(this);
 
-    ws.on('message', (data, isBinary) => this.#receive(data, isBinary));
-    ws.on('pong', () => {
-      this.awaitingPong = false;
-    });
-    ws.on('error', (error) => this.#break(error));
-    ws.on('close', (code) => this.#closed(code));
+    ws.belongTo(this);
   }
 
   /** What the peer has not taken yet. */
@@ -142,11 +138,7 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
     this.#ws.close(disconnect.code, disconnect.reason);
   }
 
-  get #isOpen(): boolean {
-    return this.#ws.readyState === WebSocket.OPEN;
-  }
-
-  #receive(data: RawData, isBinary: boolean): void {
+  received(data: RawData, isBinary: boolean): void {
     // Messages still arrive while the close handshake is under way.
     if (isBinary || !this.#isOpen) return;
 
@@ -165,6 +157,40 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
       case 'other':
         return;
     }
+  }
+
+  ponged(): void {
+    this.awaitingPong = false;
+  }
+
+  /** ws has answered a broken frame with a close frame already, and takes nothing more. */
+  failed(error: Error): void {
+    this.#disconnect ??= brokenFrame(error);
+    this.#leave();
+  }
+
+  closed(peerCode: number): void {
+    this.#leave();
+    const { connections, log, metrics } = this.#context;
+    connections.delete(this);
+    // A peer that could not read our close frame is told apart by our code, not by 1006.
+    const code = this.#disconnect?.code ?? peerCode;
+    metrics?.disconnected(code, this.#disconnect !== undefined);
+    log.info(
+      {
+        connection: this.#id,
+        address: this.#address,
+        code,
+        // A peer's own reason is its text, and stays out of the log.
+        reason: this.#disconnect?.reason,
+        channels: this.#channelsLeft,
+      },
+      'disconnected',
+    );
+  }
+
+  get #isOpen(): boolean {
+    return this.#ws.readyState === WebSocket.OPEN;
   }
 
   #authenticate(token: string | undefined): void {
@@ -239,37 +265,11 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
     this.end(disconnect);
   }
 
-  /** ws has answered a broken frame with a close frame already, and takes nothing more. */
-  #break(error: Error): void {
-    this.#disconnect ??= brokenFrame(error);
-    this.#leave();
-  }
-
   #leave(): void {
     this.#clearDeadline();
     this.#context.broker.leave(this);
     this.#channelsLeft += this.#context.hub.remove(this);
     this.#context.heartbeat.remove(this);
-  }
-
-  #closed(peerCode: number): void {
-    this.#leave();
-    const { connections, log, metrics } = this.#context;
-    connections.delete(this);
-    // A peer that could not read our close frame is told apart by our code, not by 1006.
-    const code = this.#disconnect?.code ?? peerCode;
-    metrics?.disconnected(code, this.#disconnect !== undefined);
-    log.info(
-      {
-        connection: this.#id,
-        address: this.#address,
-        code,
-        // A peer's own reason is its text, and stays out of the log.
-        reason: this.#disconnect?.reason,
-        channels: this.#channelsLeft,
-      },
-      'disconnected',
-    );
   }
 }
 

@@ -1,10 +1,11 @@
 import type { IncomingMessage, Server } from 'node:http';
 import { Server as HttpsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { WebSocketServer } from 'ws';
 import { acceptableOffer } from './compression.ts';
 import type { Config } from './config.ts';
 import { checkHost, endWithReply, HttpError, pathOf, pendingResponse } from './http.ts';
+import { OwnedWebSocket } from './websocket.ts';
 
 // Options that Node and ws know and their type packages do not yet.
 declare module 'node:http' {
@@ -33,7 +34,7 @@ export interface UpgradeOptions {
   /** Throws an `HttpError` when no further websocket is taken now. */
   admit(): void;
   /** Takes an open websocket, the raw socket that it was made from, and the request that asked for it. */
-  open(ws: WebSocket, socket: Duplex, request: IncomingMessage): void;
+  open(ws: OwnedWebSocket, socket: Duplex, request: IncomingMessage): void;
 }
 
 /**
@@ -58,6 +59,7 @@ export function upgradeRequired(): never {
 export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeOptions): void {
   const webSocketServer = new WebSocketServer({
     noServer: true,
+    WebSocket: OwnedWebSocket,
     clientTracking: false,
     // Without context takeover a message stands alone: ours are compressed once for everyone, not by ws.
     perMessageDeflate: config.compression && {
@@ -102,7 +104,11 @@ export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeO
     const offer = acceptableOffer(request.headers['sec-websocket-extensions']);
     if (offer === undefined) delete request.headers['sec-websocket-extensions'];
     else request.headers['sec-websocket-extensions'] = offer;
-    webSocketServer.handleUpgrade(request, socket, head, (ws) => open(ws, socket, request));
+    webSocketServer.handleUpgrade(request, socket, head, (ws) => {
+      // ws listens for them now.
+      socket.off('error', destroySocket);
+      open(ws, socket, request);
+    });
   });
 }
 
