@@ -37,7 +37,7 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1_000,
     pace: { inFlight: 1 },
     full: { warmUp: 200, measured: 500 },
-    quick: { warmUp: 60, measured: 100 },
+    quick: { warmUp: 20, measured: 60 },
   },
   {
     kind: 'broadcast',
@@ -46,7 +46,7 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1_000,
     pace: { inFlight: 16 },
     full: { warmUp: 200, measured: 1_000 },
-    quick: { warmUp: 64, measured: 160 },
+    quick: { warmUp: 32, measured: 80 },
   },
   {
     kind: 'broadcast',
@@ -55,7 +55,7 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1,
     pace: { inFlight: 1 },
     full: { warmUp: 3_000, measured: 10_000 },
-    quick: { warmUp: 2_000, measured: 2_000 },
+    quick: { warmUp: 500, measured: 1_000 },
   },
   {
     kind: 'broadcast',
@@ -64,14 +64,14 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1,
     pace: { inFlight: 32 },
     full: { warmUp: 3_000, measured: 10_000 },
-    quick: { warmUp: 2_000, measured: 2_000 },
+    quick: { warmUp: 500, measured: 1_000 },
   },
   {
     kind: 'connection',
     name: 'connect',
     title: 'connect + authenticate',
     full: { warmUp: 1_000, measured: 10_000 },
-    quick: { warmUp: 500, measured: 2_000 },
+    quick: { warmUp: 200, measured: 1_000 },
   },
   {
     kind: 'broadcast',
@@ -80,7 +80,7 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1_000,
     pace: { perSecond: 20 },
     full: { warmUp: 100, measured: 120 },
-    quick: { warmUp: 20, measured: 20 },
+    quick: { warmUp: 10, measured: 10 },
   },
   {
     kind: 'broadcast',
@@ -89,6 +89,6 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1_000,
     pace: { perSecond: 100 },
     full: { warmUp: 100, measured: 600 },
-    quick: { warmUp: 20, measured: 100 },
+    quick: { warmUp: 10, measured: 50 },
   },
 ];

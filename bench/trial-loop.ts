@@ -65,7 +65,7 @@ export const loopTrial: Trial = {
   name: 'loop',
   title: '1 → 10,000, 4 in flight',
   full: { warmUp: 40, measured: 200 },
-  quick: { warmUp: 20, measured: 60 },
+  quick: { warmUp: 10, measured: 40 },
   connections: () => SUBSCRIBERS,
   entrants: [{ name: 'bifrost', title: 'Bifröst', measure }],
   lines: [
