@@ -7,7 +7,7 @@ import type { BroadcastScenario, Counts, Scenario } from './scenarios.ts';
 import { onStage, type Stage } from './stage.ts';
 
 /** Between the last connection and the reading of the memory. */
-export const SETTLE_MS = 1_000;
+export const SETTLE_MS = 500;
 
 async function measureBroadcasts(
   stage: Stage,

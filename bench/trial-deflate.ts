@@ -85,7 +85,7 @@ export const deflateMemoryTrial: Trial = {
   name: 'deflate-memory',
   title: 'connections that compress both ways',
   full: { warmUp: 500, measured: 5_000 },
-  quick: { warmUp: 100, measured: 800 },
+  quick: { warmUp: 100, measured: 400 },
   connections: ({ warmUp, measured }) => warmUp + measured,
   entrants: [
     {
