@@ -1,9 +1,10 @@
 import cluster, { type Worker } from 'node:cluster';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { AggregatorRegistry, type Registry } from 'prom-client';
 import type { Bus } from './bus.ts';
 import { ClusterBus, Exchange, type ToPrimary, type ToWorker } from './bus-cluster.ts';
 import type { Log } from './log.ts';
+import { type Letters, Mailbox } from './mailbox.ts';
 import type { Server } from './server.ts';
 
 /** What else passes between a worker and its primary. */
@@ -34,7 +35,8 @@ export function runPrimary(
 ): void {
   cluster.setupPrimary({ serialization: 'advanced' });
   const metrics = new AggregatorRegistry();
-  const exchange = new Exchange<Worker>(send);
+  const mailboxes = new Map<Worker, Mailbox<ToWorker>>();
+  const exchange = new Exchange<Worker>((worker, message) => mailboxes.get(worker)?.put(message));
   const draining = new AbortController();
   let backoffMs = LEAST_BACKOFF_MS;
 
@@ -42,15 +44,18 @@ export function runPrimary(
     if (draining.signal.aborted) return;
     const worker = cluster.fork(env);
     const start = performance.now();
-    worker.on('message', (message: ToPrimary | MetricsRequest) => {
+    mailboxes.set(worker, new Mailbox((letters) => send(worker, letters)));
+    worker.on('message', (message: Letters<ToPrimary> | MetricsRequest) => {
       if (message.kind === 'metrics request')
         void answerMetrics(worker, message.id, () => metrics.clusterMetrics());
-      else if (isForExchange(message)) exchange.receive(worker, message);
+      else if (message.kind === 'letters')
+        for (const letter of message.letters) exchange.receive(worker, letter);
     });
     // Without a listener a worker that cannot be started would end the primary; its exit is told as any other.
     worker.on('error', (error) => log.error({ err: error }, 'a worker cannot be reached'));
     worker.on('exit', (code, signal) => {
       exchange.forget(worker);
+      mailboxes.delete(worker);
       if (draining.signal.aborted) return;
       if (code === EXIT_UNUSABLE) {
         process.exitCode = 1;
@@ -92,9 +97,10 @@ export const isWorker = cluster.isWorker;
 
 /** The bus of a worker: its primary. */
 export function createWorkerBus(): Bus {
-  const bus = new ClusterBus((message) => tellPrimary(message));
-  process.on('message', (message: ToWorker | { readonly kind?: never }) => {
-    if (message.kind === 'done' || message.kind === 'message') bus.receive(message);
+  const mailbox = new Mailbox<ToPrimary>(tellPrimary);
+  const bus = new ClusterBus((message) => mailbox.put(message));
+  process.on('message', (message: Letters<ToWorker> | { readonly kind?: never }) => {
+    if (message.kind === 'letters') for (const letter of message.letters) bus.receive(letter);
   });
   return bus;
 }
@@ -145,6 +151,8 @@ async function answerMetrics(worker: Worker, id: number, gather: () => Promise<s
 
 async function leave(server: Server): Promise<void> {
   await server.close();
+  // What was told in this turn is still to be posted.
+  await setImmediate();
   disconnect();
 }
 
@@ -153,17 +161,11 @@ export function disconnect(): void {
   cluster.worker?.disconnect();
 }
 
-function isForExchange(message: ToPrimary | { readonly kind?: never }): message is ToPrimary {
-  return (
-    message.kind === 'subscribe' || message.kind === 'unsubscribe' || message.kind === 'publish'
-  );
-}
-
-function send(worker: Worker, message: ToWorker | Order | MetricsReply): void {
+function send(worker: Worker, message: Letters<ToWorker> | Order | MetricsReply): void {
   // A worker that has just died hears nothing; its exit is about to be told.
   if (worker.isConnected()) worker.send(message, () => {});
 }
 
-function tellPrimary(message: ToPrimary | MetricsRequest): void {
+function tellPrimary(message: Letters<ToPrimary> | MetricsRequest): void {
   if (process.connected) process.send?.(message, undefined, undefined, () => {});
 }

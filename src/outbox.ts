@@ -13,6 +13,11 @@ const SLICE_OUTLETS = 500;
 /** Bytes handed to the kernel in one turn, for the same reason: large messages cost by their size. */
 const SLICE_BYTES = 16 * 1024 * 1024;
 
+/** Rounds of fewer outlets are written sooner than a wait would pay. */
+const GATHER_OUTLETS = 100;
+/** Frames an outlet in the last round, on average, from which on the next one waits for more. */
+const GATHER_FRAMES = 2;
+
 /**
  * Collects the frames of one turn of the event loop and writes them with one `write` a socket.
  *
@@ -27,12 +32,24 @@ export class Outbox {
   /** The round that is being written, from `#next` on. */
   #writing: Outlet[] = [];
   #next = 0;
+  /** Frames of the round. */
+  #frames = 0;
   #scheduled = false;
+  /** Whether the last round was worth waiting for, and so may the next one be. */
+  #mayGather = false;
   readonly #sliceOutlets: number;
+  readonly #gatherMs: number;
+  readonly #gatherOutlets: number;
 
-  /** `sliceOutlets` is how many outlets are written in one turn of the event loop. */
-  constructor(sliceOutlets = SLICE_OUTLETS) {
+  /**
+   * `sliceOutlets` is how many outlets are written in one turn of the event loop. `gatherMs` is how long a round of
+   * `gatherOutlets` or more waits under load: messages that come by way of other processes come one by one, and would
+   * be written one by one.
+   */
+  constructor({ sliceOutlets = SLICE_OUTLETS, gatherMs = 0, gatherOutlets = GATHER_OUTLETS } = {}) {
     this.#sliceOutlets = sliceOutlets;
+    this.#gatherMs = gatherMs;
+    this.#gatherOutlets = gatherOutlets;
   }
 
   /** Adds a frame to what waits for the outlet; it is written before the event loop turns again, or soon after. */
@@ -65,6 +82,7 @@ export class Outbox {
   #writeSlice(): void {
     this.#scheduled = false;
     if (this.#writing.length === 0) {
+      if (this.#gather()) return;
       this.#writing = this.#waiting;
       this.#waiting = [];
       this.#empty = new Batch(undefined, undefined);
@@ -76,14 +94,27 @@ export class Outbox {
       const outlet = this.#writing[this.#next] as Outlet;
       this.#next += 1;
       bytes += outlet.batch?.byteLength ?? 0;
+      this.#frames += outlet.batch?.length ?? 0;
       this.flush(outlet);
     }
 
     if (this.#next === this.#writing.length) {
+      this.#mayGather = this.#frames >= GATHER_FRAMES * this.#writing.length;
       this.#writing = [];
       this.#next = 0;
+      this.#frames = 0;
     }
     if (this.#writing.length > 0 || this.#waiting.length > 0) this.#schedule();
+  }
+
+  /** Whether the next round is put off, which it is once. */
+  #gather(): boolean {
+    const { length } = this.#waiting;
+    if (this.#gatherMs === 0 || !this.#mayGather || length < this.#gatherOutlets) return false;
+    this.#mayGather = false;
+    this.#scheduled = true;
+    setTimeout(() => this.#writeSlice(), this.#gatherMs);
+    return true;
   }
 }
 
@@ -93,6 +124,8 @@ export class Outbox {
  */
 export class Batch {
   readonly byteLength: number;
+  /** How many frames it has. */
+  readonly length: number;
   readonly #before: Batch | undefined;
   readonly #frame: Frame | undefined;
   // Only the last continuation is remembered: subscribers of one channel are handed the same frame one after another.
@@ -104,6 +137,7 @@ export class Batch {
     this.#before = before;
     this.#frame = frame;
     this.byteLength = (before?.byteLength ?? 0) + (frame?.bytes.length ?? 0);
+    this.length = before === undefined ? 0 : before.length + 1;
   }
 
   /** This sequence and one frame more. */

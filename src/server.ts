@@ -46,6 +46,8 @@ const TICK_MS = 100;
 const FINISH_REQUESTS_MS = 2_000;
 const MOST_LAST_TURNS = 1_000;
 const MINUTE_MS = 60_000;
+/** What messages by way of other processes may wait for company under load, so that they are written together. */
+const GATHER_MS = 5;
 
 /** What a server that is one of many is given; without it this process is all there is. */
 export interface Neighbours {
@@ -90,7 +92,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
     tokens,
     heartbeat,
     deadlines,
-    outbox: new Outbox(),
+    outbox: new Outbox({ gatherMs: bus === undefined ? 0 : GATHER_MS }),
     compressor: new Compressor(),
     connections,
   };

@@ -34,7 +34,7 @@ class FakeConnection implements Subscriber, Outlet {
 }
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setImmediate', 'clearImmediate'] });
+  vi.useFakeTimers({ toFake: ['setImmediate', 'clearImmediate', 'setTimeout', 'clearTimeout'] });
 });
 
 afterEach(() => {
@@ -73,7 +73,7 @@ describe('Outbox', () => {
   });
 
   it('writes to a bounded number in a turn; what comes meanwhile joins what waits', () => {
-    const outbox = new Outbox(2);
+    const outbox = new Outbox({ sliceOutlets: 2 });
     const connections = Array.from({ length: 5 }, () => new FakeConnection(outbox));
     const [one, two] = [encodeFrame('{"n":1}'), encodeFrame('{"n":2}')];
     for (const connection of connections) connection.deliver(one);
@@ -89,6 +89,46 @@ describe('Outbox', () => {
     for (const { received } of connections) {
       expect(received).toEqual(Buffer.concat([one.bytes, two.bytes]));
     }
+  });
+
+  it('lets a round wait for more messages, once, when the last one had several for each', () => {
+    const outbox = new Outbox({ gatherMs: 5, gatherOutlets: 3 });
+    const connections = Array.from({ length: 3 }, () => new FakeConnection(outbox));
+    const deliver = (text: string, to = connections) => {
+      const frame = encodeFrame(text);
+      for (const connection of to) connection.deliver(frame);
+    };
+    const writes = () => connections.map(({ written }) => written.length);
+
+    deliver('1');
+    turn();
+    expect(writes()).toEqual([1, 1, 1]);
+    deliver('2');
+    deliver('3');
+    turn();
+    expect(writes()).toEqual([2, 2, 2]);
+
+    deliver('4');
+    turn();
+    expect(writes()).toEqual([2, 2, 2]);
+    deliver('5');
+    vi.advanceTimersByTime(4);
+    expect(writes()).toEqual([2, 2, 2]);
+    vi.advanceTimersByTime(1);
+    expect(writes()).toEqual([3, 3, 3]);
+
+    // A few are written faster than they would wait.
+    deliver('6', connections.slice(1));
+    turn();
+    expect(writes()).toEqual([3, 4, 4]);
+    // That round had one message for each.
+    deliver('7');
+    turn();
+    expect(writes()).toEqual([4, 5, 5]);
+    expect(connections[1]?.received.toString('latin1')).toBe(
+      ['1', '2', '3', '4', '5', '6', '7'].map((text) => `\x81\x01${text}`).join(''),
+    );
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('ends its turn early when the messages are large', () => {
@@ -127,9 +167,13 @@ describe('Outbox', () => {
     );
 
     fc.assert(
-      fc.property(steps, fc.integer({ min: 1, max: 7 }), (all, slice) => {
+      fc.property(steps, fc.integer({ min: 1, max: 7 }), fc.boolean(), (all, slice, gathers) => {
         const hub = new Hub();
-        const outbox = new Outbox(slice);
+        const outbox = new Outbox({
+          sliceOutlets: slice,
+          gatherMs: gathers ? 5 : 0,
+          gatherOutlets: 2,
+        });
         const connections = Array.from({ length: 6 }, () => new FakeConnection(outbox));
         const broken = new Set<FakeConnection>();
 
