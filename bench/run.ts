@@ -118,7 +118,7 @@ function describeSetup(quick: boolean, rounds: number): string {
     .concat(redisVersion === undefined ? [] : [`Redis ${redisVersion}`])
     .join(', ');
   const runs = quick ? 'quick: one short run of each' : `medians of ${rounds} runs`;
-  return `${describeCommit()}, Node ${process.version}, ${cores}, ${pinning}; ${versions}; messages of ${MESSAGE_BYTES} bytes; ${runs}.`;
+  return `${describeCommit()}, Node ${process.version}, ${cores}, ${pinning}; ${versions}; messages of ${MESSAGE_BYTES} bytes; METRICS=true and LOG_LEVEL=info; ${runs}.`;
 }
 
 /** What is measured once a round. */

@@ -19,6 +19,9 @@ import { SECRET } from './token.ts';
 /** For a server to be ready. */
 const START_MS = 10_000;
 
+/** As in production, with all that this server can observe; the others do not know these. */
+const OBSERVED = { NODE_ENV: 'production', METRICS: 'true', LOG_LEVEL: 'info' } as const;
+
 /** What is measured: a server, or several of a kind that act as one. */
 export interface Setup {
   /** For people. */
@@ -88,7 +91,7 @@ export async function onStage<T>(setup: Setup, work: (stage: Stage) => Promise<T
   const ports = await Promise.all(Array.from({ length: count }, freePort));
   const servers = ports.map((port) => {
     const common = { PORT: `${port}`, HOST: '127.0.0.1', JWT_SECRET: SECRET };
-    return spawnServer(command, { ...common, NODE_ENV: 'production', ...env }, core);
+    return spawnServer(command, { ...common, ...OBSERVED, ...env }, core);
   });
   const subscribers = spawnLoadGenerator<SubscriberCalls>('./subscribers.ts');
   const publisher = spawnLoadGenerator<PublisherCalls>('./publisher.ts');

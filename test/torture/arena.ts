@@ -6,7 +6,7 @@ import type { HonestCalls, HonestReport } from './honest.ts';
 import { AUTH_TIMEOUT_SECONDS } from './idle.ts';
 import { count, describeLine, type Line, mebibytes } from './report.ts';
 import { type Ask, startHelper } from './rpc.ts';
-import { freePort, type Memory, ServerProcess } from './server-process.ts';
+import { freePort, METRICS_TOKEN, type Memory, ServerProcess } from './server-process.ts';
 import type { Outcome } from './tally.ts';
 import { ALLOWED_ORIGIN } from './upgrades.ts';
 
@@ -17,6 +17,9 @@ export const SERVER_ENV = {
   AUTH_TIMEOUT_SECONDS: String(AUTH_TIMEOUT_SECONDS),
   MAX_BODY_BYTES: '1572864',
   ALLOWED_ORIGINS: ALLOWED_ORIGIN,
+  METRICS: 'true',
+  METRICS_TOKEN,
+  LOG_LEVEL: 'info',
 } as const;
 
 /** From the last attack to the last socket that it left behind. */
@@ -39,6 +42,8 @@ const HONEST_WAIT_AT_MOST_MS = 5_000;
 const LARGE_MESSAGES = 24;
 /** Both halves of the machine are busier then; a server that waited for the slow would never come to an end. */
 const SLOWER_AT_MOST = 5;
+/** The close code of readers that are too slow. They do not read it, so the server is asked for it. */
+const TOO_SLOW = 4429;
 const RESTING_COLLECTIONS = 4;
 const RESTING_MS = 250;
 /** Growth between the rounds, and, in MiB, what is noise when a run is too short to settle. */
@@ -175,13 +180,17 @@ export class Arena {
   async #slowReaders(target: Target): Promise<Outcome> {
     const large = { count: LARGE_MESSAGES, bytes: MEBIBYTE };
     const alone = await this.#honest('large', large);
+    const tooSlowBefore = await this.server.disconnects(TOO_SLOW);
     await this.attacker('openSlowReaders', target);
     const beside = await this.#honest('large', large);
     const outcome = await this.attacker('attack', { name: SLOW_READERS, target });
     const speed = `a large message ${describe(alone)} without slow readers, ${describe(beside)} with`;
     console.log(`     ${speed}`);
-    const isSlow = median(beside) > SLOWER_AT_MOST * median(alone);
-    return isSlow ? { ...outcome, faults: [...outcome.faults, speed] } : outcome;
+    const faults = [...outcome.faults];
+    if (median(beside) > SLOWER_AT_MOST * median(alone)) faults.push(speed);
+    const tooSlow = (await this.server.disconnects(TOO_SLOW)) - tooSlowBefore;
+    if (tooSlow !== outcome.tried) faults.push(`only ${tooSlow} ended with ${TOO_SLOW}`);
+    return { ...outcome, faults };
   }
 
   /** V8 gives pages back some time after the collection that freed them. */

@@ -89,6 +89,7 @@ export const oversizedBodies: Attack = async (target) => {
 
 const BAD_REQUEST = [400, 'Bad request'] as const;
 const NOT_FOUND = [404, 'Not found'] as const;
+const NO_TOKEN = [401, 'Bearer token required'] as const;
 const NOT_ALLOWED = [405, 'Method not allowed'] as const;
 
 /** Requests that break HTTP, or ask for what does not exist. */
@@ -140,7 +141,11 @@ const MALFORMED: readonly (readonly [bytes: string, answer: readonly [number, st
     NOT_FOUND,
   ],
   ['GET /test HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NOT_FOUND],
-  ['GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NOT_FOUND],
+  ['GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NO_TOKEN],
+  [
+    'GET /metrics HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer guess\r\nConnection: close\r\n\r\n',
+    NO_TOKEN,
+  ],
   ['GET /../../etc/passwd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NOT_FOUND],
   ['GET /__proto__ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NOT_FOUND],
   ['GET http://evil.example/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', NOT_FOUND],

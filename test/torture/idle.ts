@@ -25,6 +25,8 @@ const EXCUSES: readonly (readonly Buffer[])[] = [
 export const idleConnections: Attack = async (target) => {
   const tally = new Tally();
   const count = times(target, 10_000);
+  let open = 0;
+  let most = 0;
   await inParallel(count, count, async (index) => {
     tally.handshakes += 1;
     const client = new WireClient(target.port);
@@ -34,7 +36,10 @@ export const idleConnections: Attack = async (target) => {
     client.send(HANDSHAKE, ...(EXCUSES[index % EXCUSES.length] ?? []));
     await client.upgraded();
     const openedAt = performance.now();
+    open += 1;
+    most = Math.max(most, open);
     await client.gone;
+    open -= 1;
     const ms = performance.now() - openedAt;
     const kept =
       client.closedWith(4408, 'Authentication timeout') &&
@@ -42,5 +47,6 @@ export const idleConnections: Attack = async (target) => {
       ms < AUTH_TIMEOUT_SECONDS * 1_000 + LATE_MS;
     tally.check(kept, () => `${client.describe()} after ${Math.round(ms / 1_000)} s`);
   });
+  if (most < count) tally.fault(`never more than ${most} open at once`);
   return tally.outcome;
 };
