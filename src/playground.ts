@@ -1,5 +1,6 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
 import jwt from 'jsonwebtoken';
 import type { Config } from './config.ts';
 import { HttpError, json, readBody } from './http.ts';
@@ -26,7 +27,7 @@ export function playgroundRoutes(config: Config): Readonly<Record<string, Handle
 function mintHandler(config: Config): Handler {
   const key = createSecretKey(config.jwtSecret, 'utf8');
   return async (request) => {
-    refuseForeignPages(request);
+    refuseForeignPages(request, config);
     const claims = parseClaims(await readBody(request, config.maxBodyBytes));
     const exp = Math.floor(Date.now() / 1_000) + TOKEN_LIFETIME_SECONDS;
     return {
@@ -40,12 +41,20 @@ function mintHandler(config: Config): Handler {
  * Any page that a developer visits can send a POST here. Browsers say where it comes from (Fetch §3.1), and only our
  * own page may mint. Either scheme is fine: a proxy in front may have taken the TLS off.
  */
-function refuseForeignPages(request: IncomingMessage): void {
+function refuseForeignPages(request: IncomingMessage, { allowedOrigins }: Config): void {
   const { origin, host } = request.headers;
   if (origin === undefined) return;
-  if (origin !== `http://${host}` && origin !== `https://${host}`) {
-    throw new HttpError(403, 'Only the playground itself may ask', { Connection: 'close' });
-  }
+  const isOwn = origin === `http://${host}` || origin === `https://${host}`;
+  if (isOwn && (isLocal(origin) || allowedOrigins?.has(origin))) return;
+  throw new HttpError(403, 'Only the playground itself may ask', { Connection: 'close' });
+}
+
+/** Whether no stranger can point the name at this machine, as he can with one of his own (DNS rebinding). */
+function isLocal(origin: string): boolean {
+  if (!URL.canParse(origin)) return false;
+  const { hostname } = new URL(origin);
+  const isAddress = isIP(hostname.replace(/^\[|\]$/g, '')) !== 0;
+  return isAddress || hostname === 'localhost' || hostname.endsWith('.localhost');
 }
 
 function parseClaims(text: string): Record<string, unknown> {

@@ -206,6 +206,25 @@ describe('POST /test/token', () => {
     },
   );
 
+  it.each<[number, string, Record<string, string>?]>([
+    [200, 'localhost:3000'],
+    [200, 'bifrost.localhost'],
+    [200, '192.168.1.7:3000'],
+    [200, '[::1]:3000'],
+    [403, 'evil.example:3000'],
+    [403, '127.0.0.1.evil.example'],
+    [403, 'dev.example'],
+    [200, 'dev.example', { ALLOWED_ORIGINS: 'https://dev.example' }],
+    [403, 'evil.example', { ALLOWED_ORIGINS: 'https://dev.example' }],
+  ])('answers %i to its own page under the name %s', async (status, host, env = {}) => {
+    const { raw } = await startServer({ ...DEVELOPMENT, ...env });
+    const body = '{"claims":{}}';
+    const connection = (await raw()).write(
+      `POST /test/token HTTP/1.1\r\nHost: ${host}\r\nOrigin: https://${host}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    expect((await connection.reply()).status).toBe(status);
+  });
+
   it('answers 403 to an origin that its own is only the beginning of', async () => {
     const { ask, port } = await startMint();
     const response = await ask({ claims: {} }, { Origin: `http://127.0.0.1:${port}.evil.example` });
