@@ -1,9 +1,9 @@
 import { type Broker, BrokerUnavailable } from './broker.ts';
 import type { Config } from './config.ts';
-import { HttpError, json, type Reply, readBody } from './http.ts';
+import { HttpError, json, readBody } from './http.ts';
 import { type Log, rateLimited } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import { type Parsed, parseBroadcast, parseBroadcastBody } from './protocol.ts';
+import { type Broadcast, type Parsed, parseBroadcast, parseBroadcastBody } from './protocol.ts';
 import type { Handler } from './router.ts';
 import type { TokenVerifier } from './token.ts';
 
@@ -25,32 +25,31 @@ export function broadcastHandler(context: BroadcastContext): Handler {
     log.warn({ status: error.status, error: error.message }, 'a broadcast was refused');
   });
 
-  const publish = async (body: string): Promise<Reply> => {
+  const parse = (body: string): Broadcast => {
     const token = accept(parseBroadcastBody(body));
     const signed = accept(tokens.verify(token));
-    const broadcast = accept(parseBroadcast(signed, config.maxChannelLength));
-    const { deliveries, isPartial } = await broker.publish(broadcast).catch(explain);
-    if (log.isLevelEnabled('debug')) {
-      log.debug({ channel: broadcast.channel, deliveries }, 'broadcast');
-    }
-    return json(
-      `{"message":"Success","deliveries":${deliveries}${isPartial ? ',"partial":true' : ''}}`,
-    );
+    return accept(parseBroadcast(signed, config.maxChannelLength));
   };
 
   return async (request) => {
     try {
       const body = await readBody(request, config.maxBodyBytes);
-      if (metrics === undefined) return await publish(body);
-
-      const start = performance.now();
-      const reply = await publish(body);
-      return { ...reply, onWritten: () => metrics.broadcast('success', start) };
+      const start = metrics && performance.now();
+      const broadcast = parse(body);
+      const published = broker.publish(broadcast);
+      const { deliveries, isPartial } = published instanceof Promise ? await published : published;
+      if (log.isLevelEnabled('debug')) {
+        log.debug({ channel: broadcast.channel, deliveries }, 'broadcast');
+      }
+      return json(
+        `{"message":"Success","deliveries":${deliveries}${isPartial ? ',"partial":true' : ''}}`,
+        metrics && (() => metrics.broadcast('success', start)),
+      );
     } catch (error) {
-      const isRefusal = error instanceof HttpError && error.status < 500;
+      const isRefusal = error instanceof HttpError;
       if (isRefusal) logRefusal(error);
       metrics?.broadcast(isRefusal ? 'refused' : 'failed');
-      throw error;
+      throw explain(error);
     }
   };
 }
@@ -61,7 +60,7 @@ function accept<T>(parsed: Parsed<T>): T {
 }
 
 /** The app server is to try again; a success that is none would lose the message for good. */
-function explain(error: unknown): never {
-  if (!(error instanceof BrokerUnavailable)) throw error;
-  throw new HttpError(503, 'Broker unavailable', { 'Retry-After': '1' });
+function explain(error: unknown): unknown {
+  if (!(error instanceof BrokerUnavailable)) return error;
+  return new HttpError(503, 'Broker unavailable', { 'Retry-After': '1' });
 }

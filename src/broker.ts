@@ -26,8 +26,11 @@ export interface Broker {
   join(subscriber: Subscriber, channels: readonly Channel[]): Promise<void> | undefined;
   /** Takes back all that the subscriber asked for. Safe to call twice. */
   leave(subscriber: Subscriber): void;
-  /** Rejects with `BrokerUnavailable` when it is not known that the broadcast got through. */
-  publish(broadcast: Broadcast): Promise<Published>;
+  /**
+   * Rejects with `BrokerUnavailable` when it is not known that the broadcast got through. No promise when it got
+   * through at once: promises cost more than handing a message to one socket.
+   */
+  publish(broadcast: Broadcast): Promise<Published> | Published;
   /** The counters of all nodes; of this one alone while the others cannot be asked. */
   stats(): Promise<Stats>;
   close(): Promise<void>;
@@ -49,7 +52,7 @@ export class LocalBroker implements Broker {
 
   leave(): void {}
 
-  async publish({ channel, message }: Broadcast): Promise<Published> {
+  publish({ channel, message }: Broadcast): Published {
     return { deliveries: this.#hub.publish(channel, message), isPartial: false };
   }
 

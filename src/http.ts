@@ -9,7 +9,7 @@ export interface Reply {
   /** Further header fields. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Called when the answer has been written. */
-  readonly onWritten?: () => void;
+  readonly onWritten?: (() => void) | undefined;
 }
 
 /** A refusal with the status and the text that the client reads. Thrown by endpoints, written by the router. */
@@ -69,8 +69,8 @@ export function checkHost(request: IncomingMessage): void {
   }
 }
 
-export function json(body: string): Reply {
-  return { status: 200, contentType: 'application/json', body };
+export function json(body: string, onWritten?: () => void): Reply {
+  return { status: 200, contentType: 'application/json', body, onWritten };
 }
 
 /**
