@@ -54,7 +54,7 @@ export const scenarios: readonly Scenario[] = [
     title: '1 → 1, 1 in flight',
     subscribers: 1,
     pace: { inFlight: 1 },
-    full: { warmUp: 3_000, measured: 10_000 },
+    full: { warmUp: 10_000, measured: 10_000 },
     quick: { warmUp: 500, measured: 1_000 },
   },
   {
@@ -63,7 +63,7 @@ export const scenarios: readonly Scenario[] = [
     title: '1 → 1, 32 in flight',
     subscribers: 1,
     pace: { inFlight: 32 },
-    full: { warmUp: 3_000, measured: 10_000 },
+    full: { warmUp: 10_000, measured: 10_000 },
     quick: { warmUp: 500, measured: 1_000 },
   },
   {
