@@ -38,6 +38,8 @@ export function broadcastHandler(context: BroadcastContext): Handler {
       const broadcast = parse(body);
       const published = broker.publish(broadcast);
       const { deliveries, isPartial } = published instanceof Promise ? await published : published;
+      // The outbox writes at the end of the turn: the message is on its way before its publisher is woken up.
+      if (deliveries > 0) await endOfTurn();
       if (log.isLevelEnabled('debug')) {
         log.debug({ channel: broadcast.channel, deliveries }, 'broadcast');
       }
@@ -52,6 +54,19 @@ export function broadcastHandler(context: BroadcastContext): Handler {
       throw explain(error);
     }
   };
+}
+
+let turn: Promise<void> | undefined;
+
+/** Resolves behind all that was to be done at the end of this turn of the event loop. One promise for all who ask. */
+function endOfTurn(): Promise<void> {
+  turn ??= new Promise((resolve) => {
+    setImmediate(() => {
+      turn = undefined;
+      resolve();
+    });
+  });
+  return turn;
 }
 
 function accept<T>(parsed: Parsed<T>): T {
