@@ -32,14 +32,16 @@ export class Hub {
 
   /** How many distinct channels the subscriber would be on if it joined these too. */
   countWith(subscriber: Subscriber, channels: readonly Channel[]): number {
-    const further = channels.filter((channel) => !this.#has(channel, subscriber));
+    const further = channels.filter(
+      (channel) => !this.#subscribersByChannel.get(channel)?.has(subscriber),
+    );
     return (subscriber.channels?.length ?? 0) + new Set(further).size;
   }
 
   /** Joins the channel and confirms it to the subscriber; joined before, it is confirmed again. */
   subscribe(subscriber: Subscriber, channel: Channel): void {
-    if (!this.#has(channel, subscriber)) {
-      const subscribers = this.#subscribersByChannel.get(channel);
+    const subscribers = this.#subscribersByChannel.get(channel);
+    if (!subscribers?.has(subscriber)) {
       if (subscribers === undefined) this.#subscribersByChannel.set(channel, new Set([subscriber]));
       else subscribers.add(subscriber);
       // Most have one, and an array grows by more than that.
@@ -78,10 +80,6 @@ export class Hub {
       if (this.#hand(subscriber, frame)) taken += 1;
     }
     return taken;
-  }
-
-  #has(channel: Channel, subscriber: Subscriber): boolean {
-    return this.#subscribersByChannel.get(channel)?.has(subscriber) === true;
   }
 
   #hand(subscriber: Subscriber, frame: Frame): boolean {

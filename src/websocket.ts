@@ -17,14 +17,11 @@ interface Owned {
 
 /** A websocket that shares its listeners with all others: closures of its own would cost memory of every connection. */
 export class OwnedWebSocket extends WebSocket implements Owned {
-  #owner: WebSocketOwner | undefined;
+  owner: WebSocketOwner | undefined = undefined;
 
-  get owner(): WebSocketOwner | undefined {
-    return this.#owner;
-  }
-
+  /** From now on the owner is told. To be called once. */
   belongTo(owner: WebSocketOwner): void {
-    this.#owner = owner;
+    this.owner = owner;
     this.on('message', onMessage);
     this.on('pong', onPong);
     this.on('error', onError);

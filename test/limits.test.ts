@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { clientFrame, handshake } from './support/raw.ts';
+import { clientFrame, handshake, type RawConnection } from './support/raw.ts';
 import { startServer } from './support/server.ts';
 import { now, SECRET, sign } from './support/tokens.ts';
 
@@ -16,6 +16,18 @@ function fakeClock() {
 describe('a slow reader', () => {
   const LIMITS = { MAX_BODY_BYTES: '200000', MAX_BUFFERED_BYTES: '400000' };
   const PAYLOAD = 'x'.repeat(100_000);
+
+  async function subscribedButDeaf(raw: () => Promise<RawConnection>): Promise<RawConnection> {
+    const connection = await raw();
+    connection.write(handshake());
+    await connection.reply();
+    connection.write(
+      clientFrame(JSON.stringify({ event: 'authenticate', data: sign({ channels: ['a'] }) })),
+    );
+    await connection.take(2);
+    connection.socket.pause();
+    return connection;
+  }
 
   it('is told 4429 and ended; the others have every message', async () => {
     const { connect, broadcast, stats } = await startServer(LIMITS);
@@ -37,14 +49,7 @@ describe('a slow reader', () => {
 
   it('is ended for good although it never reads again', async () => {
     const { raw, broadcast, stats, server } = await startServer(LIMITS);
-    const connection = await raw();
-    connection.write(handshake());
-    await connection.reply();
-    connection.write(
-      clientFrame(JSON.stringify({ event: 'authenticate', data: sign({ channels: ['a'] }) })),
-    );
-    await connection.take(2);
-    connection.socket.pause();
+    await subscribedButDeaf(raw);
     while ((await stats()).connected === 1) await broadcast('a', { PAYLOAD });
 
     // Closing waits for the last connection, so it is the server that ends this one.
@@ -56,14 +61,7 @@ describe('a slow reader', () => {
     const { raw, broadcast, stats, server } = await startServer({
       MAX_BUFFERED_BYTES: '100000000',
     });
-    const connection = await raw();
-    connection.write(handshake());
-    await connection.reply();
-    connection.write(
-      clientFrame(JSON.stringify({ event: 'authenticate', data: sign({ channels: ['a'] }) })),
-    );
-    await connection.take(2);
-    connection.socket.pause();
+    const connection = await subscribedButDeaf(raw);
     // More than the network between holds.
     for (let n = 0; n < 200; n += 1) await broadcast('a', { PAYLOAD });
     connection.socket.end();
