@@ -1,4 +1,4 @@
-import { type Broker, BrokerUnavailable } from './broker.ts';
+import { type Broker, BrokerUnavailable, type Published } from './broker.ts';
 import type { Config } from './config.ts';
 import { HttpError, json, readBody } from './http.ts';
 import { type Log, rateLimited } from './log.ts';
@@ -31,42 +31,33 @@ export function broadcastHandler(context: BroadcastContext): Handler {
     return accept(parseBroadcast(signed, config.maxChannelLength));
   };
 
-  return async (request) => {
-    try {
-      const body = await readBody(request, config.maxBodyBytes);
-      const start = metrics && performance.now();
-      const broadcast = parse(body);
-      const published = broker.publish(broadcast);
-      const { deliveries, isPartial } = published instanceof Promise ? await published : published;
-      // The outbox writes at the end of the turn: the message is on its way before its publisher is woken up.
-      if (deliveries > 0) await endOfTurn();
-      if (log.isLevelEnabled('debug')) {
-        log.debug({ channel: broadcast.channel, deliveries }, 'broadcast');
-      }
-      return json(
-        `{"message":"Success","deliveries":${deliveries}${isPartial ? ',"partial":true' : ''}}`,
-        metrics && (() => metrics.broadcast('success', start)),
-      );
-    } catch (error) {
+  return (request, respond) => {
+    const fail = (error: unknown) => {
       const isRefusal = error instanceof HttpError;
       if (isRefusal) logRefusal(error);
       metrics?.broadcast(isRefusal ? 'refused' : 'failed');
-      throw explain(error);
-    }
+      respond(explain(error as Error));
+    };
+    const publish = (body: string) => {
+      const startMs = performance.now();
+      const broadcast = parse(body);
+      const succeed = ({ deliveries, isPartial }: Published) => {
+        log.debug({ channel: broadcast.channel, deliveries }, 'broadcast');
+        respond(
+          json(
+            `{"message":"Success","deliveries":${deliveries}${isPartial ? ',"partial":true' : ''}}`,
+          ),
+        );
+        metrics?.broadcast('success', startMs);
+      };
+      const published = broker.publish(broadcast);
+      // The outbox writes at the end of the turn: the message is on its way before its publisher is woken up.
+      if (published instanceof Promise) published.then((late) => setImmediate(succeed, late), fail);
+      else setImmediate(succeed, published);
+    };
+    readBody(request, config.maxBodyBytes, publish, fail);
+    return undefined;
   };
-}
-
-let turn: Promise<void> | undefined;
-
-/** Resolves behind all that was to be done at the end of this turn of the event loop. One promise for all who ask. */
-function endOfTurn(): Promise<void> {
-  turn ??= new Promise((resolve) => {
-    setImmediate(() => {
-      turn = undefined;
-      resolve();
-    });
-  });
-  return turn;
 }
 
 function accept<T>(parsed: Parsed<T>): T {
@@ -75,7 +66,7 @@ function accept<T>(parsed: Parsed<T>): T {
 }
 
 /** The app server is to try again; a success that is none would lose the message for good. */
-function explain(error: unknown): unknown {
+function explain(error: Error): Error {
   if (!(error instanceof BrokerUnavailable)) return error;
   return new HttpError(503, 'Broker unavailable', { 'Retry-After': '1' });
 }

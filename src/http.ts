@@ -8,8 +8,6 @@ export interface Reply {
   readonly body: string;
   /** Further header fields. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Called when the answer has been written. */
-  readonly onWritten?: (() => void) | undefined;
 }
 
 /** A refusal with the status and the text that the client reads. Thrown by endpoints, written by the router. */
@@ -33,9 +31,6 @@ export class HttpError extends Error {
   }
 }
 
-/** The peer went away before its request was complete: there is nobody to answer. */
-export class ClientGone extends Error {}
-
 /** A client that still sends when it is refused may read the answer for this long before the connection ends. */
 const LINGER_MS = 1_000;
 
@@ -56,7 +51,8 @@ export function pendingResponse(socket: Duplex): ServerResponse | undefined {
 /** The path of a request without query string and without one trailing slash. */
 export function pathOf(request: IncomingMessage): string {
   // The absolute form of a request target must be accepted too (RFC 9112 §3.2.2).
-  const target = (request.url ?? '').replace(/^https?:\/\/[^/?#]*/i, '');
+  const { url = '' } = request;
+  const target = url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?#]*/i, '');
   const query = target.indexOf('?');
   const path = query === -1 ? target : target.slice(0, query);
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path || '/';
@@ -69,43 +65,49 @@ export function checkHost(request: IncomingMessage): void {
   }
 }
 
-export function json(body: string, onWritten?: () => void): Reply {
-  return { status: 200, contentType: 'application/json', body, onWritten };
+export function json(body: string): Reply {
+  return { status: 200, contentType: 'application/json', body };
 }
 
 /**
- * Reads the body as UTF-8 text, whatever its Content-Type says.
- * Rejects with a 413 `HttpError` as soon as it is longer than `maxBytes`, with `ClientGone` when it never ends.
+ * Reads the body as UTF-8 text, whatever its Content-Type says. Whatever `onBody` throws goes to `onError`, and a 413
+ * `HttpError` as soon as the body is longer than `maxBytes`. Neither hears of a client that goes away before the end:
+ * there is nobody to answer.
  */
-export function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
+export function readBody(
+  request: IncomingMessage,
+  maxBytes: number,
+  onBody: (body: string) => void,
+  onError: (error: unknown) => void,
+): void {
+  const chunks: Buffer[] = [];
+  let length = 0;
 
-    const refuse = () => {
-      request.off('data', onData);
-      reject(new HttpError(413, `Body must be at most ${maxBytes} bytes`, { Connection: 'close' }));
-    };
-    const onData = (chunk: Buffer) => {
-      length += chunk.length;
-      if (length > maxBytes) refuse();
-      else chunks.push(chunk);
-    };
-
-    if (Number(request.headers['content-length']) > maxBytes) {
-      refuse();
-      return;
-    }
-    request.on('data', onData);
-    request.on('end', () => {
+  const refuse = () => {
+    request.off('data', onData);
+    request.off('end', onEnd);
+    onError(new HttpError(413, `Body must be at most ${maxBytes} bytes`, { Connection: 'close' }));
+  };
+  const onData = (chunk: Buffer) => {
+    length += chunk.length;
+    if (length > maxBytes) refuse();
+    else chunks.push(chunk);
+  };
+  const onEnd = () => {
+    try {
       const [only = Buffer.alloc(0)] = chunks;
-      resolve((chunks.length > 1 ? Buffer.concat(chunks, length) : only).toString());
-    });
-    request.on('close', () => {
-      // Making an error costs more than the rest of this function, and most requests are complete.
-      if (!request.complete) reject(new ClientGone());
-    });
-  });
+      onBody((chunks.length > 1 ? Buffer.concat(chunks, length) : only).toString());
+    } catch (error) {
+      onError(error);
+    }
+  };
+
+  if (Number(request.headers['content-length']) > maxBytes) {
+    refuse();
+    return;
+  }
+  request.on('data', onData);
+  request.on('end', onEnd);
 }
 
 /** Writes the whole answer; a HEAD request gets its headers only. */
@@ -124,7 +126,6 @@ export function sendReply(request: IncomingMessage, response: ServerResponse, re
   const body = request.method === 'HEAD' ? '' : reply.body;
   if (request.complete || reply.headers?.['Connection'] !== 'close') {
     response.end(body);
-    reply.onWritten?.();
     return;
   }
 

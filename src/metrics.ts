@@ -29,7 +29,7 @@ const MISNAMED_DEFAULTS = [
 /** Counts what happens for Prometheus. What can be read off the server's state is read when somebody asks. */
 export class Metrics {
   readonly registry = new Registry();
-  readonly #broadcasts: Counter<'result'>;
+  readonly #broadcasts: Record<BroadcastResult, number> = { success: 0, refused: 0, failed: 0 };
   readonly #durations: Histogram;
   readonly #disconnects: Counter<'code'>;
   readonly #failures: Counter<'reason'>;
@@ -81,11 +81,16 @@ export class Metrics {
         this.inc(hub.deliveries);
       },
     });
-    this.#broadcasts = new Counter({
+    const broadcasts = this.#broadcasts;
+    new Counter({
       name: 'bifrost_broadcasts_total',
       help: 'Broadcasts posted, by what became of them.',
       labelNames: ['result'],
       registers,
+      collect() {
+        this.reset();
+        for (const [result, count] of Object.entries(broadcasts)) this.inc({ result }, count);
+      },
     });
     this.#durations = new Histogram({
       name: 'bifrost_broadcast_duration_seconds',
@@ -106,7 +111,6 @@ export class Metrics {
       registers,
     });
     // A series that is there from the start can be seen to rise from 0.
-    for (const result of ['success', 'refused', 'failed']) this.#broadcasts.inc({ result }, 0);
     for (const reason of ['token', 'channels', 'limits', 'timeout']) {
       this.#failures.inc({ reason }, 0);
     }
@@ -114,7 +118,7 @@ export class Metrics {
 
   /** `startMs` is the `performance.now()` at which its body had been read, if it was. */
   broadcast(result: BroadcastResult, startMs?: number): void {
-    this.#broadcasts.inc({ result });
+    this.#broadcasts[result] += 1;
     if (startMs !== undefined) this.#durations.observe((performance.now() - startMs) / 1_000);
   }
 

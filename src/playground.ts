@@ -26,14 +26,18 @@ export function playgroundRoutes(config: Config): Readonly<Record<string, Handle
 /** `POST /test/token`: `{"claims":{…}}` → `{"token":"…"}`, good for a minute unless the claims have their own `exp`. */
 function mintHandler(config: Config): Handler {
   const key = createSecretKey(config.jwtSecret, 'utf8');
-  return async (request) => {
+  return (request, respond) => {
     refuseForeignPages(request, config);
-    const claims = parseClaims(await readBody(request, config.maxBodyBytes));
-    const exp = Math.floor(Date.now() / 1_000) + TOKEN_LIFETIME_SECONDS;
-    return {
-      ...json(JSON.stringify({ token: sign({ exp, ...claims }, key) })),
-      headers: { 'Cache-Control': 'no-store' },
+    const mint = (body: string) => {
+      const claims = parseClaims(body);
+      const exp = Math.floor(Date.now() / 1_000) + TOKEN_LIFETIME_SECONDS;
+      respond({
+        ...json(JSON.stringify({ token: sign({ exp, ...claims }, key) })),
+        headers: { 'Cache-Control': 'no-store' },
+      });
     };
+    readBody(request, config.maxBodyBytes, mint, (error) => respond(error as Error));
+    return undefined;
   };
 }
 

@@ -1,17 +1,18 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
-import {
-  ClientGone,
-  checkHost,
-  HttpError,
-  noteRequest,
-  pathOf,
-  type Reply,
-  sendReply,
-} from './http.ts';
+import { checkHost, HttpError, noteRequest, pathOf, type Reply, sendReply } from './http.ts';
 import type { Log } from './log.ts';
 
-/** Answers one request, or throws an `HttpError` for the router to write. */
-export type Handler = (request: IncomingMessage) => Reply | Promise<Reply>;
+/** Takes the answer to a request, once: an `HttpError` is written as it says, any other error logged and a 500. */
+type Respond = (answer: Reply | Error) => void;
+
+/**
+ * Answers one request, or throws what `respond` would take. One that would rather be called back than have a promise
+ * returns nothing and gives its answer to `respond`.
+ */
+export type Handler = (
+  request: IncomingMessage,
+  respond: Respond,
+) => Reply | Promise<Reply> | undefined;
 
 /**
  * Makes the request listener of a table `'METHOD /path'` → handler. HEAD is answered as GET without a body,
@@ -38,23 +39,28 @@ export function createRouter(routes: Readonly<Record<string, Handler>>, log: Log
     return handler;
   };
 
-  return async (request, response) => {
+  const toReply = (answer: Reply | Error): Reply => {
+    if (!(answer instanceof Error)) return answer;
+    if (answer instanceof HttpError) return answer.toReply();
+    log.error({ err: answer }, 'a request failed');
+    // What went wrong inside is nobody's business outside.
+    return new HttpError(500, 'Internal server error').toReply();
+  };
+
+  return (request, response) => {
     // Without listeners a reset connection would end the process.
     noteRequest(request, response);
     request.on('error', ignore);
     response.on('error', ignore);
+
+    const respond: Respond = (answer) => sendReply(request, response, toReply(answer));
     try {
       checkHost(request);
-      sendReply(request, response, await find(request)(request));
+      const answer = find(request)(request, respond);
+      if (answer instanceof Promise) answer.then(respond, respond);
+      else if (answer !== undefined) respond(answer);
     } catch (error) {
-      if (error instanceof ClientGone) return;
-      if (error instanceof HttpError) {
-        sendReply(request, response, error.toReply());
-        return;
-      }
-      log.error({ err: error }, 'a request failed');
-      // What went wrong inside is nobody's business outside.
-      sendReply(request, response, new HttpError(500, 'Internal server error').toReply());
+      respond(error as Error);
     }
   };
 }
