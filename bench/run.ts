@@ -17,15 +17,15 @@ import { type Counts, type Scenario, scenarios } from './scenarios.ts';
 import type { Trial } from './trial.ts';
 import { trials } from './trials.ts';
 
-/** An odd number, so that there is a median. */
-const FULL_ROUNDS = 3;
+/** An odd number, so that there is a median; many short runs, since any of them may meet a slow moment of the machine. */
+const FULL_ROUNDS = 7;
 const everything = [...scenarios, ...trials];
 /** What a process needs beside its connections. */
 const SPARE_FILES = 100;
 
 const HELP = `Measures this server beside others that do the same job, each alone and one after another.
 
-  npm run bench                        everything; takes about a quarter of an hour
+  npm run bench                        everything; takes about twenty minutes
   npm run bench -- --quick             one round of small counts; about 70 seconds
   npm run bench -- --peer NAME         only this server (repeatable): ${names(peers)}
   npm run bench -- --scenario NAME     only this scenario (repeatable): ${names(everything)}

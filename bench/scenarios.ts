@@ -36,7 +36,7 @@ export const scenarios: readonly Scenario[] = [
     title: '1 → 1,000, 1 in flight',
     subscribers: 1_000,
     pace: { inFlight: 1 },
-    full: { warmUp: 200, measured: 500 },
+    full: { warmUp: 150, measured: 300 },
     quick: { warmUp: 20, measured: 60 },
   },
   {
@@ -45,7 +45,7 @@ export const scenarios: readonly Scenario[] = [
     title: '1 → 1,000, 16 in flight',
     subscribers: 1_000,
     pace: { inFlight: 16 },
-    full: { warmUp: 200, measured: 1_000 },
+    full: { warmUp: 200, measured: 500 },
     quick: { warmUp: 32, measured: 80 },
   },
   {
@@ -54,7 +54,7 @@ export const scenarios: readonly Scenario[] = [
     title: '1 → 1, 1 in flight',
     subscribers: 1,
     pace: { inFlight: 1 },
-    full: { warmUp: 10_000, measured: 10_000 },
+    full: { warmUp: 6_000, measured: 8_000 },
     quick: { warmUp: 500, measured: 1_000 },
   },
   {
@@ -63,7 +63,7 @@ export const scenarios: readonly Scenario[] = [
     title: '1 → 1, 32 in flight',
     subscribers: 1,
     pace: { inFlight: 32 },
-    full: { warmUp: 10_000, measured: 10_000 },
+    full: { warmUp: 6_000, measured: 8_000 },
     quick: { warmUp: 500, measured: 1_000 },
   },
   {
@@ -79,7 +79,7 @@ export const scenarios: readonly Scenario[] = [
     title: '1 → 1,000, 20 a second',
     subscribers: 1_000,
     pace: { perSecond: 20 },
-    full: { warmUp: 100, measured: 120 },
+    full: { warmUp: 50, measured: 60 },
     quick: { warmUp: 10, measured: 10 },
   },
   {
@@ -88,7 +88,7 @@ export const scenarios: readonly Scenario[] = [
     title: '1 → 1,000, 100 a second',
     subscribers: 1_000,
     pace: { perSecond: 100 },
-    full: { warmUp: 100, measured: 600 },
+    full: { warmUp: 50, measured: 300 },
     quick: { warmUp: 10, measured: 50 },
   },
 ];
