@@ -26,7 +26,7 @@ const SPARE_FILES = 100;
 const HELP = `Measures this server beside others that do the same job, each alone and one after another.
 
   npm run bench                        everything; takes about twenty minutes
-  npm run bench -- --quick             one round of small counts; about 70 seconds
+  npm run bench -- --quick             one round of small counts; in less than 90 seconds
   npm run bench -- --peer NAME         only this server (repeatable): ${names(peers)}
   npm run bench -- --scenario NAME     only this scenario (repeatable): ${names(everything)}
 

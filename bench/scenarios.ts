@@ -37,7 +37,7 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1_000,
     pace: { inFlight: 1 },
     full: { warmUp: 150, measured: 300 },
-    quick: { warmUp: 20, measured: 60 },
+    quick: { warmUp: 10, measured: 40 },
   },
   {
     kind: 'broadcast',
@@ -46,7 +46,7 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1_000,
     pace: { inFlight: 16 },
     full: { warmUp: 200, measured: 500 },
-    quick: { warmUp: 32, measured: 80 },
+    quick: { warmUp: 16, measured: 48 },
   },
   {
     kind: 'broadcast',
@@ -55,7 +55,7 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1,
     pace: { inFlight: 1 },
     full: { warmUp: 6_000, measured: 8_000 },
-    quick: { warmUp: 500, measured: 1_000 },
+    quick: { warmUp: 300, measured: 600 },
   },
   {
     kind: 'broadcast',
@@ -64,7 +64,7 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1,
     pace: { inFlight: 32 },
     full: { warmUp: 6_000, measured: 8_000 },
-    quick: { warmUp: 500, measured: 1_000 },
+    quick: { warmUp: 300, measured: 600 },
   },
   {
     kind: 'connection',
@@ -89,6 +89,6 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1_000,
     pace: { perSecond: 100 },
     full: { warmUp: 50, measured: 300 },
-    quick: { warmUp: 10, measured: 50 },
+    quick: { warmUp: 5, measured: 30 },
   },
 ];

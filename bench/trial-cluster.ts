@@ -46,7 +46,7 @@ export const clusterTrial: Trial = {
   name: 'cluster',
   title: '1 → 1,000, 16 in flight, two workers',
   full: { warmUp: 200, measured: 1_000 },
-  quick: { warmUp: 64, measured: 320 },
+  quick: { warmUp: 64, measured: 160 },
   connections: () => SUBSCRIBERS,
   entrants: [
     { name: 'cluster', title: 'two workers', measure: (counts) => measure(many, counts) },

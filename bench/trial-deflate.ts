@@ -55,7 +55,7 @@ export const deflateTrial: Trial = {
   name: 'deflate',
   title: '1 → 1,000, 1 in flight, 2 KiB of JSON, compressed',
   full: { warmUp: 10, measured: 40 },
-  quick: { warmUp: 2, measured: 10 },
+  quick: { warmUp: 1, measured: 6 },
   connections: () => SUBSCRIBERS,
   entrants: [
     {

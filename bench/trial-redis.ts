@@ -29,7 +29,7 @@ export const redisTrial: Trial = {
   name: 'redis',
   title: '1 → 1,000, 16 in flight, two nodes and Redis',
   full: { warmUp: 200, measured: 1_000 },
-  quick: { warmUp: 64, measured: 320 },
+  quick: { warmUp: 64, measured: 160 },
   connections: () => SUBSCRIBERS,
   lacks: () => (redisVersion === undefined ? 'redis-server' : undefined),
   entrants: [
