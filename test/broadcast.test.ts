@@ -296,6 +296,19 @@ describe('POST /broadcast', () => {
     await connection.ended;
   });
 
+  it('answers 413 once to a body that comes to its end all the same', async () => {
+    const { raw, broadcast } = await startServer({ MAX_BODY_BYTES: '1000' });
+    const connection = await raw();
+    connection.write('POST /broadcast HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+    connection.write(`400\r\n${'x'.repeat(1_024)}\r\n`);
+    expect((await connection.reply()).status).toBe(413);
+
+    connection.write('1\r\nx\r\n0\r\n\r\n');
+
+    expect((await connection.ended).length).toBe(0);
+    expect(await broadcast('a', MESSAGE)).toBe(0);
+  });
+
   it('lets a client read the 413 although it sends on for megabytes', async () => {
     const { raw } = await startServer();
     const connection = await raw();
