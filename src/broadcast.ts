@@ -32,11 +32,11 @@ export function broadcastHandler(context: BroadcastContext): Handler {
   };
 
   return (request, respond) => {
-    const fail = (error: unknown) => {
+    const fail = (error: Error) => {
       const isRefusal = error instanceof HttpError;
       if (isRefusal) logRefusal(error);
       metrics?.broadcast(isRefusal ? 'refused' : 'failed');
-      respond(explain(error as Error));
+      respond(explain(error));
     };
     const publish = (body: string) => {
       const startMs = performance.now();
@@ -50,13 +50,16 @@ export function broadcastHandler(context: BroadcastContext): Handler {
         );
         metrics?.broadcast('success', startMs);
       };
+      const answer = (published: Published) => {
+        // The outbox writes at the end of the turn: the message is on its way before its publisher is woken up.
+        if (published.deliveries > 0) setImmediate(succeed, published);
+        else succeed(published);
+      };
       const published = broker.publish(broadcast);
-      // The outbox writes at the end of the turn: the message is on its way before its publisher is woken up.
-      if (published instanceof Promise) published.then((late) => setImmediate(succeed, late), fail);
-      else setImmediate(succeed, published);
+      if (published instanceof Promise) published.then(answer, fail);
+      else answer(published);
     };
     readBody(request, config.maxBodyBytes, publish, fail);
-    return undefined;
   };
 }
 

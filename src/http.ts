@@ -10,7 +10,7 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A refusal with the status and the text that the client reads. Thrown by endpoints, written by the router. */
+/** A refusal with the status and the text that the client reads. Made by endpoints, written by the router. */
 export class HttpError extends Error {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -78,7 +78,7 @@ export function readBody(
   request: IncomingMessage,
   maxBytes: number,
   onBody: (body: string) => void,
-  onError: (error: unknown) => void,
+  onError: (error: Error) => void,
 ): void {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -98,7 +98,7 @@ export function readBody(
       const [only = Buffer.alloc(0)] = chunks;
       onBody((chunks.length > 1 ? Buffer.concat(chunks, length) : only).toString());
     } catch (error) {
-      onError(error);
+      onError(error as Error);
     }
   };
 

@@ -29,6 +29,7 @@ const MISNAMED_DEFAULTS = [
 /** Counts what happens for Prometheus. What can be read off the server's state is read when somebody asks. */
 export class Metrics {
   readonly registry = new Registry();
+  /** Counted here and read when somebody asks: `inc` with a label costs more than handing a message to a socket. */
   readonly #broadcasts: Record<BroadcastResult, number> = { success: 0, refused: 0, failed: 0 };
   readonly #durations: Histogram;
   readonly #disconnects: Counter<'code'>;
@@ -116,7 +117,7 @@ export class Metrics {
     }
   }
 
-  /** `startMs` is the `performance.now()` at which its body had been read, if it was. */
+  /** `startMs`, given for a success, is the `performance.now()` at which its body had been read. */
   broadcast(result: BroadcastResult, startMs?: number): void {
     this.#broadcasts[result] += 1;
     if (startMs !== undefined) this.#durations.observe((performance.now() - startMs) / 1_000);

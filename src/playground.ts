@@ -36,8 +36,7 @@ function mintHandler(config: Config): Handler {
         headers: { 'Cache-Control': 'no-store' },
       });
     };
-    readBody(request, config.maxBodyBytes, mint, (error) => respond(error as Error));
-    return undefined;
+    readBody(request, config.maxBodyBytes, mint, respond);
   };
 }
 

@@ -6,8 +6,8 @@ import type { Log } from './log.ts';
 type Respond = (answer: Reply | Error) => void;
 
 /**
- * Answers one request, or throws what `respond` would take. One that would rather be called back than have a promise
- * returns nothing and gives its answer to `respond`.
+ * Answers one request, or throws an error that `respond` would take. One that cannot answer at once returns a promise,
+ * or nothing and gives its answer to `respond`, which costs less.
  */
 export type Handler = (
   request: IncomingMessage,

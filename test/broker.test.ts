@@ -110,11 +110,14 @@ describe('a node whose bus comes and goes', () => {
   const token = sign({ channel: 'a', message: { n: 1 } });
 
   it('refuses broadcasts while it is away, and says so to health checks', async () => {
-    const { bus, node, health } = await startNode();
+    const { bus, node, health } = await startNode({ METRICS: 'true' });
     const refused = await node.post(JSON.stringify({ token }));
     expect(refused.status).toBe(503);
     expect(refused.headers.get('retry-after')).toBe('1');
     expect(await refused.text()).toBe('{"error":"Broker unavailable"}');
+    expect(await (await fetch(`${node.url}/metrics`)).text()).toContain(
+      '\nbifrost_broadcasts_total{result="failed"} 1\n',
+    );
     expect(await health()).toBe('{"status":"broker unavailable"}');
 
     await bus.comeUp();
