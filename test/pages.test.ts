@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { disconnects } from '../src/close-codes.ts';
-import { escapeHtml } from '../src/pages.ts';
+import { escapeHtml } from '../src/pages/page.ts';
+import { startProgram, temporaryFolder } from './support/program.ts';
 import { startServer } from './support/server.ts';
-import { now } from './support/tokens.ts';
+import { now, SECRET } from './support/tokens.ts';
 
 const DEVELOPMENT = { NODE_ENV: 'development' };
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
@@ -59,6 +60,13 @@ describe.each(['/', '/test', '/test/'])('the page %s', (path) => {
     expect(markup).not.toMatch(/ (style|on\w+|src|srcset)=/);
     expect(markup.match(/<link[^>]*>/g)?.filter((link) => !link.includes('"data:'))).toEqual([]);
     expect(html).not.toMatch(/url\(|@import/);
+  });
+
+  it('is the same in the program that the build delivers', async () => {
+    const { url } = await startServer(DEVELOPMENT);
+    const program = startProgram(await temporaryFolder(), { ...DEVELOPMENT, JWT_SECRET: SECRET });
+    const delivered = await fetch(`http://127.0.0.1:${await program.listening()}${path}`);
+    expect(await delivered.text()).toBe(await (await fetch(url + path)).text());
   });
 
   it('answers HEAD with the same headers', async () => {

@@ -1,7 +1,5 @@
-import { disconnects } from './close-codes.ts';
-import { escapeHtml, type Page } from './pages.ts';
-import { PLAYGROUND_SCRIPT } from './playground-script.ts';
-import { PLAYGROUND_STYLE } from './playground-style.ts';
+import { disconnects } from '../close-codes.ts';
+import { escapeHtml } from './page.ts';
 
 interface Meaning {
   /** What happened, as a sentence. */
@@ -127,8 +125,8 @@ const OUR_CODES: readonly CloseCode[] = Object.entries(MEANINGS).map(([name, mea
   ...meaning,
 }));
 
-/** The script reads the meaning of a code from these rows too, so the page has one truth. */
-function closeCodeRows(): string {
+/** The rows of the table of close codes, as HTML. The playground's script reads the meaning of a code from them too. */
+export function closeCodeRows(): string {
   return [...STANDARD_CODES, ...OUR_CODES]
     .toSorted((a, b) => a.code - b.code)
     .map(({ code, reason, meaning, advice }) => {
@@ -139,94 +137,4 @@ function closeCodeRows(): string {
       );
     })
     .join('\n');
-}
-
-/** `GET /test`: everything that a client and an app do, by hand, with what goes over the wire in view. */
-export function playgroundPage(): Page {
-  return {
-    title: 'Bifröst playground',
-    style: PLAYGROUND_STYLE,
-    script: PLAYGROUND_SCRIPT,
-    body: `<h1><a href="/">Bifröst</a> playground</h1>
-<header class="bar">
-<p id="state" role="status" data-state="idle">Not connected</p>
-<dl aria-label="Counters of /info.json">
-<div><dt>connected</dt><dd id="connected">–</dd></div>
-<div><dt>deliveries</dt><dd id="deliveries">–</dd></div>
-</dl>
-</header>
-<noscript><p>The playground needs JavaScript.</p></noscript>
-<main>
-<div class="columns">
-<div class="steps">
-<section aria-labelledby="token-title">
-<h2 id="token-title"><span>1</span> Get a token</h2>
-<form id="mint">
-<label for="channels">Channels</label>
-<div class="row">
-<input id="channels" value="user:1" autocomplete="off" autocapitalize="off" spellcheck="false" aria-describedby="channels-hint" autofocus>
-<button>Mint token</button>
-</div>
-<p class="hint" id="channels-hint">Separated by commas. For names with commas or spaces around them: a JSON array.</p>
-</form>
-<label for="token">Token</label>
-<textarea id="token" rows="4" autocomplete="off" autocapitalize="off" spellcheck="false" aria-describedby="claims" placeholder="Mint one, or paste your app's. Change it by hand to see what happens."></textarea>
-<p class="claims" id="claims"></p>
-<button type="button" id="break">Break signature</button>
-<p class="report" id="mint-report" role="status"></p>
-</section>
-<section aria-labelledby="connection-title">
-<h2 id="connection-title"><span>2</span> Connect</h2>
-<div class="row">
-<button type="button" id="connect" class="primary">Connect</button>
-<button type="button" id="authenticate">Authenticate</button>
-<button type="button" id="reconnect">Reconnect</button>
-<button type="button" id="close">Close</button>
-</div>
-<p class="hint">Connect and Reconnect authenticate with the token above, if there is one.</p>
-<ul id="subscriptions" aria-label="Subscribed channels"></ul>
-<p class="report" id="close-report" role="status"></p>
-<form id="send">
-<label for="frame">Send anything</label>
-<div class="row">
-<input id="frame" value='{"event":"ping"}' autocomplete="off" autocapitalize="off" spellcheck="false">
-<button id="send-button">Send</button>
-</div>
-</form>
-</section>
-<section aria-labelledby="broadcast-title">
-<h2 id="broadcast-title"><span>3</span> Broadcast</h2>
-<form id="broadcast">
-<label for="channel">Channel</label>
-<input id="channel" value="user:1" autocomplete="off" autocapitalize="off" spellcheck="false">
-<label for="message">Message</label>
-<textarea id="message" rows="3" autocomplete="off" autocapitalize="off" spellcheck="false" enterkeyhint="send" aria-describedby="message-hint">{"event":"greeting","data":"Hello"}</textarea>
-<div class="row">
-<button class="primary">Broadcast</button>
-<p class="hint" id="message-hint">A JSON object. Enter sends, Shift + Enter starts a line.</p>
-</div>
-</form>
-<p class="report" id="broadcast-report" role="status"></p>
-</section>
-</div>
-<section class="log" aria-labelledby="log-title">
-<div class="row">
-<h2 id="log-title">On the wire</h2>
-<button type="button" id="clear">Clear</button>
-</div>
-<p class="hint" id="log-empty">Nothing yet. What you send and receive appears here.</p>
-<ol id="log" role="log" tabindex="0" aria-labelledby="log-title"></ol>
-</section>
-</div>
-<details>
-<summary>Close codes and their meaning</summary>
-<table>
-<thead><tr><th scope="col">Code</th><th scope="col">Meaning</th><th scope="col">What to do</th></tr></thead>
-<tbody id="close-codes">
-${closeCodeRows()}
-</tbody>
-</table>
-</details>
-</main>`,
-  };
 }

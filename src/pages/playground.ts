@@ -2,12 +2,12 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import jwt from 'jsonwebtoken';
-import type { Config } from './config.ts';
-import { HttpError, json, readBody } from './http.ts';
-import { pageHandler } from './pages.ts';
-import { playgroundPage } from './playground-page.ts';
-import { isObject, parseJson } from './protocol.ts';
-import type { Handler } from './router.ts';
+import type { Config } from '../config.ts';
+import { HttpError, json, readBody } from '../http.ts';
+import { isObject, parseJson } from '../protocol.ts';
+import type { Handler } from '../router.ts';
+import { closeCodeRows } from './close-code-table.ts';
+import { fillTemplate, type Page, pageHandler, readAsset } from './page.ts';
 
 /** As long as the tokens of the published client: long enough to try, short enough to see one expire. */
 const TOKEN_LIFETIME_SECONDS = 60;
@@ -20,6 +20,16 @@ export function playgroundRoutes(config: Config): Readonly<Record<string, Handle
   return {
     'GET /test': pageHandler(playgroundPage()),
     'POST /test/token': mintHandler(config),
+  };
+}
+
+/** `GET /test`: everything that a client and an app do, by hand, with what goes over the wire in view. */
+function playgroundPage(): Page {
+  return {
+    title: 'Bifröst playground',
+    style: readAsset('playground.css'),
+    script: readAsset('playground.js'),
+    body: fillTemplate(readAsset('playground.html'), { closeCodeRows: closeCodeRows() }),
   };
 }
 

@@ -1,11 +1,7 @@
-/**
- * What runs in the browser: a module without imports, known to the page's policy by its hash. Plain JavaScript, and no
- * backslash, backquote or dollar in it, so that what is written here is what the browser gets. Whatever comes from the
- * network is put in as text, never as markup; the page's policy would not let markup in either.
- */
-export const PLAYGROUND_SCRIPT = `
+// A module without imports: the page's policy knows it by its hash. What comes from the network is put in as text, never
+// as markup; the policy would not let markup in either.
 const element = (id) => document.getElementById(id);
-const subscribeUrl = location.origin.replace('http', 'ws') + '/subscribe';
+const subscribeUrl = `${location.origin.replace('http', 'ws')}/subscribe`;
 const utf8 = new TextEncoder();
 
 /* ---- The log ---- */
@@ -22,7 +18,7 @@ function show(kind, text, bytes) {
   add(entry, 'span', 'size', bytes === undefined ? '' : sizeOf(bytes));
   if (text.length > LONG) {
     const details = document.createElement('details');
-    add(details, 'summary', '', text.slice(0, 120) + '…');
+    add(details, 'summary', '', `${text.slice(0, 120)}…`);
     add(details, 'pre', 'text', text);
     entry.append(details);
   } else {
@@ -49,11 +45,11 @@ function add(parent, tag, className, text) {
 function timeOf(date) {
   const two = (number) => String(number).padStart(2, '0');
   const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':');
-  return time + '.' + String(date.getMilliseconds()).padStart(3, '0');
+  return `${time}.${String(date.getMilliseconds()).padStart(3, '0')}`;
 }
 
 function sizeOf(bytes) {
-  return bytes < 10000 ? bytes + ' B' : (bytes / 1024).toFixed(1) + ' KiB';
+  return bytes < 10000 ? `${bytes} B` : `${(bytes / 1024).toFixed(1)} KiB`;
 }
 
 function report(id, kind, title, text) {
@@ -77,7 +73,7 @@ async function ask(path, body) {
   } catch {
     throw new Error('No answer from the server');
   }
-  if (!response.ok) throw new Error(response.status + ' ' + answer.error);
+  if (!response.ok) throw new Error(`${response.status} ${answer.error}`);
   return answer;
 }
 
@@ -123,7 +119,10 @@ function typedChannels() {
       throw new Error('This starts like a JSON array and is none');
     }
   }
-  return text.split(',').map((name) => name.trim()).filter((name) => name !== '');
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
 }
 
 let channelIsTyped = false;
@@ -132,7 +131,12 @@ async function mintToken() {
   try {
     const channels = typedChannels();
     setToken(await mint({ channels }));
-    report('mint-report', 'good', '', isOpen() ? 'Minted. Authenticate with it.' : 'Minted. Now connect.');
+    report(
+      'mint-report',
+      'good',
+      '',
+      isOpen() ? 'Minted. Authenticate with it.' : 'Minted. Now connect.',
+    );
     if (!channelIsTyped && typeof channels[0] === 'string') element('channel').value = channels[0];
   } catch (error) {
     report('mint-report', 'bad', 'No token', error.message);
@@ -157,7 +161,7 @@ function showClaims() {
   if (token !== '') {
     try {
       const claims = claimsOf(token);
-      text = 'Claims ' + JSON.stringify(claims) + lifetimeOf(claims.exp);
+      text = `Claims ${JSON.stringify(claims)}${lifetimeOf(claims.exp)}`;
     } catch {
       text = 'Its claims cannot be read: the server will refuse it.';
     }
@@ -170,7 +174,7 @@ function showClaims() {
 function lifetimeOf(exp) {
   if (typeof exp !== 'number') return '';
   const seconds = Math.round(exp - Date.now() / 1000);
-  return seconds >= 0 ? ', good for ' + seconds + ' s' : ', expired ' + -seconds + ' s ago';
+  return seconds >= 0 ? `, good for ${seconds} s` : `, expired ${-seconds} s ago`;
 }
 
 function breakSignature() {
@@ -179,7 +183,12 @@ function breakSignature() {
   const start = token.lastIndexOf('.') + 1;
   const other = token[start] === 'A' ? 'B' : 'A';
   setToken(token.slice(0, start) + other + token.slice(start + 1));
-  report('mint-report', 'bad', '', 'Changed the first character of the signature. Authenticate to see what happens.');
+  report(
+    'mint-report',
+    'bad',
+    '',
+    'Changed the first character of the signature. Authenticate to see what happens.',
+  );
 }
 
 /* ---- 2. The connection ---- */
@@ -201,7 +210,7 @@ function connect() {
   showState('busy', 'Connecting…');
 
   current.addEventListener('open', () => {
-    show('note', 'Connected to ' + subscribeUrl);
+    show('note', `Connected to ${subscribeUrl}`);
     showState('open', 'Connected, not authenticated');
     if (element('token').value.trim() !== '') authenticate();
   });
@@ -265,13 +274,14 @@ function noticeSubscription(text) {
   }
   showSubscriptions();
   const count = subscribed.size;
-  showState('subscribed', 'Subscribed to ' + count + (count === 1 ? ' channel' : ' channels'));
+  showState('subscribed', `Subscribed to ${count}${count === 1 ? ' channel' : ' channels'}`);
 }
 
 function showSubscriptions() {
   const list = element('subscriptions');
   list.textContent = '';
-  for (const channel of subscribed) add(list, 'li', '', channel === '' ? '(the empty name)' : channel);
+  for (const channel of subscribed)
+    add(list, 'li', '', channel === '' ? '(the empty name)' : channel);
 }
 
 /** The row of the table that says most about this close. */
@@ -281,13 +291,18 @@ function rowOf(code, reason) {
 }
 
 function showClose(code, reason) {
-  const title = reason === '' ? String(code) : code + ' ' + reason;
+  const title = reason === '' ? String(code) : `${code} ${reason}`;
   const row = rowOf(code, reason);
   const cells = row === undefined ? [] : [...row.cells].slice(1).map((cell) => cell.textContent);
-  show('note', 'Closed: ' + title);
-  report('close-report', code === 1000 ? '' : 'bad', title, cells.join(' ') || 'Not a code of this server.');
+  show('note', `Closed: ${title}`);
+  report(
+    'close-report',
+    code === 1000 ? '' : 'bad',
+    title,
+    cells.join(' ') || 'Not a code of this server.',
+  );
   markLatest(row);
-  showState(code === 1000 ? 'idle' : 'closed', 'Closed with ' + code);
+  showState(code === 1000 ? 'idle' : 'closed', `Closed with ${code}`);
 }
 
 function markLatest(latest) {
@@ -317,8 +332,13 @@ async function broadcast() {
   try {
     const token = await mint({ channel, message });
     const { deliveries } = await ask('/broadcast', { token });
-    const sockets = deliveries === 1 ? '1 socket' : deliveries + ' sockets';
-    report('broadcast-report', 'good', 'Delivered to ' + sockets, deliveries === 0 ? 'Nobody is subscribed to this channel.' : '');
+    const sockets = deliveries === 1 ? '1 socket' : `${deliveries} sockets`;
+    report(
+      'broadcast-report',
+      'good',
+      `Delivered to ${sockets}`,
+      deliveries === 0 ? 'Nobody is subscribed to this channel.' : '',
+    );
   } catch (error) {
     report('broadcast-report', 'bad', 'Not delivered', error.message);
   }
@@ -368,4 +388,3 @@ showState('idle', 'Not connected');
 showClaims();
 setInterval(showClaims, 1000);
 refreshCounters();
-`;

@@ -1,0 +1,35 @@
+import type { Handler } from '../router.ts';
+import { VERSION } from '../version.ts';
+import { escapeHtml, fillTemplate, pageHandler, readAsset } from './page.ts';
+
+export interface LandingOptions {
+  /** Whether there is a playground to link to. */
+  readonly playground?: boolean;
+}
+
+const REPOSITORY = 'https://github.com/bifrost-node/bifrost-node';
+
+/** `GET /`: tells a person who comes by what is running here. */
+export function landingPage({ playground = false }: LandingOptions = {}): Handler {
+  const links = [
+    ...(playground
+      ? [link('/test', 'Playground', 'try it, here and now; in development only')]
+      : []),
+    link(`${REPOSITORY}#readme`, 'Documentation', 'how to subscribe and broadcast'),
+    link(REPOSITORY, 'Source code', 'MIT licence'),
+    link('/info.json', '/info.json', 'how many subscriptions and deliveries'),
+    link('/healthz', '/healthz', 'whether it takes connections'),
+  ];
+  return pageHandler({
+    title: 'Bifröst',
+    style: readAsset('landing.css'),
+    body: fillTemplate(readAsset('landing.html'), {
+      version: escapeHtml(VERSION),
+      links: links.join('\n'),
+    }),
+  });
+}
+
+function link(href: string, name: string, what: string): string {
+  return `<li><a href="${escapeHtml(href)}">${escapeHtml(name)}</a> <span>${escapeHtml(what)}</span></li>`;
+}
