@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket } from 'ws';
 import type { Broker } from './broker.ts';
-import { brokenFrame, type Disconnect, disconnects } from './close-codes.ts';
+import { type Disconnect, disconnects, protocolErrorOf } from './close-codes.ts';
 import type { Compressor } from './compression.ts';
 import type { Config } from './config.ts';
 import { encodeFrame, type Frame } from './frame.ts';
@@ -164,7 +164,7 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
 
   /** ws has answered a broken frame with a close frame already, and takes nothing more. */
   failed(error: Error): void {
-    this.#disconnect ??= brokenFrame(error);
+    this.#disconnect ??= protocolErrorOf(error);
     this.#leave();
   }
 
