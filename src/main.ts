@@ -1,19 +1,20 @@
 import { resolve } from 'node:path';
 import type { Bus } from './bus.ts';
+import { runPrimary } from './cluster.ts';
+import { EXIT_UNUSABLE } from './cluster-messages.ts';
 import {
   createClusterMetrics,
   createWorkerBus,
   disconnect,
-  EXIT_UNUSABLE,
+  ignoreSignals,
   isWorker,
   obeyPrimary,
-  runPrimary,
-} from './cluster.ts';
+} from './cluster-worker.ts';
 import { type Config, ConfigError, describeConfig, loadConfig, unsafeSettings } from './config.ts';
 import { createDevelopmentSecret } from './development-secret.ts';
 import { readEnvironment } from './environment.ts';
 import { createLog, type Log } from './log.ts';
-import { createServer, type Server } from './server.ts';
+import { createServer } from './server.ts';
 import { VERSION } from './version.ts';
 
 const SECRET_ADVICE =
@@ -33,6 +34,7 @@ function provideSecret(env: Record<string, string>): string | undefined {
 }
 
 async function main(): Promise<void> {
+  const stop = listenForStop();
   const env = readEnvironment(process.env, DOTENV);
   const news = provideSecret(env);
   let config: Config;
@@ -51,29 +53,44 @@ async function main(): Promise<void> {
     level: config.logLevel,
     pretty: !config.production && process.stdout.isTTY,
   });
+  if (stop.signal.aborted) return;
   if (!isWorker) {
     if (news !== undefined) log.warn(news);
     for (const warning of unsafeSettings(config)) log.warn(warning);
     if (config.processes > 1) {
-      runPrimary(config.processes, env, log);
+      runPrimary(config, env, stop, log);
       return;
     }
   }
+
+  await serve(config, log, stop.signal);
+}
+
+/** Serves from this process, until `stop` is aborted or, in a worker, the primary says so. */
+async function serve(config: Config, log: Log, stop: AbortSignal): Promise<void> {
+  // The server reads the certificate when it is made: before that there is nothing to renew, and nothing to die of.
+  let renewCertificate = () => {};
+  if (config.tls !== undefined && !isWorker) process.on('SIGHUP', () => renewCertificate());
 
   const bus = await createBus(config, log, (reason) => {
     log.fatal(reason);
     giveUp();
     void server.close().then(disconnect);
   });
+  if (stop.aborted) return;
   const server = createServer(config, log, {
     bus,
     gatherMetrics: isWorker ? createClusterMetrics : undefined,
   });
+  renewCertificate = () => server.renewCertificate();
   if (isWorker) obeyPrimary(server);
-  else obeySignals(config, server);
+  else stop.addEventListener('abort', () => void server.close());
 
   try {
-    const { address, port } = await server.listen();
+    const bound = await server.listen();
+    // Told to end before it listened.
+    if (bound === undefined) return;
+    const { address, port } = bound;
     log.info(
       { version: VERSION, ...describeConfig(config), address, port },
       `Bifröst listens on ${address} port ${port}`,
@@ -97,12 +114,20 @@ async function createBus(
   return new RedisBus({ url: config.redisUrl, log, onUnusable });
 }
 
-function obeySignals(config: Config, server: Server): void {
-  // Before anything is promised: a platform may send SIGTERM at any moment, and several times.
-  process.on('SIGTERM', () => server.close());
-  // Only a second Ctrl-C means it.
-  process.once('SIGINT', () => server.close());
-  if (config.tls !== undefined) process.on('SIGHUP', () => server.renewCertificate());
+/**
+ * Aborted by the first SIGTERM or SIGINT; a worker waits for its primary instead. To be called before anything is
+ * awaited: a platform may send a signal at any moment, and several times.
+ */
+function listenForStop(): AbortController {
+  const stop = new AbortController();
+  if (isWorker) {
+    ignoreSignals();
+  } else {
+    process.on('SIGTERM', () => stop.abort());
+    // Only a second Ctrl-C means it.
+    process.once('SIGINT', () => stop.abort());
+  }
+  return stop;
 }
 
 /** Starting again would not help. */

@@ -35,7 +35,11 @@ export class Metrics {
   readonly #disconnects: Counter<'code'>;
   readonly #failures: Counter<'reason'>;
 
-  constructor(hub: Hub, connections: ReadonlySet<CountedConnection>) {
+  constructor(
+    hub: Hub,
+    connections: ReadonlySet<CountedConnection>,
+    descriptors: { readonly shortages: number },
+  ) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     for (const name of MISNAMED_DEFAULTS) this.registry.removeSingleMetric(name);
@@ -80,6 +84,15 @@ export class Metrics {
       collect() {
         this.reset();
         this.inc(hub.deliveries);
+      },
+    });
+    new Counter({
+      name: 'bifrost_descriptor_shortages_total',
+      help: 'Checks, ten a second, that found no file descriptor left for another connection.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(descriptors.shortages);
       },
     });
     const broadcasts = this.#broadcasts;

@@ -9,6 +9,7 @@ import type { Bus } from './bus.ts';
 import { disconnects } from './close-codes.ts';
 import { Compressor } from './compression.ts';
 import type { Config } from './config.ts';
+import { DescriptorProbe } from './descriptors.ts';
 import { spreadOver } from './drain.ts';
 import { healthHandler } from './health.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -29,8 +30,8 @@ import { Wheel } from './wheel.ts';
 
 /** A server made of a configuration; nothing is bound before `listen`. */
 export interface Server {
-  /** Resolves to the bound address; rejects when it cannot be bound. */
-  listen(): Promise<AddressInfo>;
+  /** Resolves to the bound address, or to undefined when it was closed before; rejects when it cannot be bound. */
+  listen(): Promise<AddressInfo | undefined>;
   /**
    * Takes no more websockets, says goodbye to those that are open, spread over the drain window, and resolves when
    * the last connection is gone: within seconds of the window whatever the clients do. Calling it twice is safe.
@@ -82,7 +83,14 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
             for (const connection of connections) connection.end(disconnects.brokerLost);
           },
         });
-  const metrics = config.metrics ? new Metrics(hub, connections) : undefined;
+  const descriptors = new DescriptorProbe(
+    rateLimited(MINUTE_MS, () =>
+      log.error(
+        'no file descriptor is left: new connections are closed at once; raise ulimit -n (systemd: LimitNOFILE)',
+      ),
+    ),
+  );
+  const metrics = config.metrics ? new Metrics(hub, connections, descriptors) : undefined;
   const context: ConnectionContext = {
     config,
     log,
@@ -168,7 +176,13 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
           void broker.close();
           reject(error);
         };
+        if (closing !== undefined) {
+          resolve(undefined);
+          return;
+        }
         httpServer.once('error', fail);
+        // Closed while the name of the host is still being looked up, it never listens.
+        httpServer.once('close', () => resolve(undefined));
         httpServer.listen(config.port, config.host, () => {
           httpServer.off('error', fail);
           httpServer.on('error', (error) => {
@@ -177,6 +191,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
           timer = setInterval(() => {
             heartbeat.tick();
             deadlines.tick();
+            descriptors.check();
           }, TICK_MS);
           resolve(httpServer.address() as AddressInfo);
         });

@@ -12,14 +12,21 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
+const PROGRAM_ENV = { HOST: '127.0.0.1', PORT: '0', DRAIN_SECONDS: '0' };
+
 /** The program as it is deployed, in a folder of its own, with nothing but the given environment. */
 export function startProgram(cwd: string, env: Readonly<Record<string, string>>): Program {
-  return startBuilt('dist/main.js', [], cwd, {
-    HOST: '127.0.0.1',
-    PORT: '0',
-    DRAIN_SECONDS: '0',
-    ...env,
-  });
+  return startBuilt('dist/main.js', [], cwd, { ...PROGRAM_ENV, ...env });
+}
+
+/** The program with so many file descriptors at most, for each of its processes. */
+export function startProgramWithFiles(
+  files: number,
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+): Program {
+  const limit = ['sh', '-c', `ulimit -n ${files} && exec "$0" "$@"`];
+  return startBuilt('dist/main.js', [], cwd, { ...PROGRAM_ENV, ...env }, limit);
 }
 
 /** `bifrost` with these arguments, likewise. */
@@ -36,8 +43,11 @@ function startBuilt(
   args: readonly string[],
   cwd: string,
   env: Readonly<Record<string, string>>,
+  wrapper: readonly string[] = [],
 ): Program {
-  const child = spawn(process.execPath, ['--enable-source-maps', resolve(file), ...args], {
+  const node = [process.execPath, '--enable-source-maps', resolve(file), ...args];
+  const [command = '', ...rest] = [...wrapper, ...node];
+  const child = spawn(command, rest, {
     cwd,
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

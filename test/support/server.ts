@@ -34,7 +34,9 @@ export async function startServer(
     log,
     neighbours,
   );
-  const { port } = await server.listen();
+  const bound = await server.listen();
+  if (bound === undefined) throw new Error('closed before it listened');
+  const { port } = bound;
   onTestFinished(() => server.close());
   const url = `http://127.0.0.1:${port}`;
 

@@ -1,0 +1,90 @@
+import type { Worker } from 'node:cluster';
+import type { ToWorker } from './bus-cluster.ts';
+import type { FromPrimary, Order } from './cluster-messages.ts';
+import type { Log } from './log.ts';
+import { type Letters, Mailbox } from './mailbox.ts';
+
+/** What a message costs beside its texts while it waits for a worker to read it. */
+const MESSAGE_BYTES = 1_024;
+const LETTER_BYTES = 64;
+
+/** A worker as its primary sees it: what it has to be told, and how much of that it has not read yet. */
+export class ForkedWorker {
+  readonly startedAt = performance.now();
+  readonly #worker: Worker;
+  readonly #maxWaitingBytes: number;
+  readonly #log: Log;
+  readonly #mailbox = new Mailbox<ToWorker>((letters) => this.send(letters, bytesOf(letters)));
+  /** What was ordered before the worker listened for orders. */
+  readonly #missed = new Set<Order>();
+  #isReady = false;
+  #isKilled = false;
+  #waitingBytes = 0;
+
+  /** A worker that leaves more than `maxWaitingBytes` unread is killed. */
+  constructor(worker: Worker, maxWaitingBytes: number, log: Log) {
+    this.#worker = worker;
+    this.#maxWaitingBytes = maxWaitingBytes;
+    this.#log = log;
+  }
+
+  /** Undefined when it could not be started. */
+  get pid(): number | undefined {
+    return this.#worker.process.pid;
+  }
+
+  /** Whether it listens for what it is told. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Has the worker obey, as soon as it can. */
+  order(order: Order): void {
+    if (this.#isReady) this.send({ kind: 'order', order });
+    else this.#missed.add(order);
+  }
+
+  /** To be called when the worker says that it listens for orders. */
+  becomeReady(): void {
+    this.#isReady = true;
+    for (const order of this.#missed) this.order(order);
+    this.#missed.clear();
+  }
+
+  /** Sends the letter with all others of this turn of the event loop. */
+  put(letter: ToWorker): void {
+    this.#mailbox.put(letter);
+  }
+
+  /** `bytes` is the size of what the message carries. A worker that has just died hears nothing. */
+  send(message: FromPrimary, bytes = 0): void {
+    if (this.#isKilled || !this.#worker.isConnected()) return;
+    // Judged by what waited before, so that one large message never counts against a worker that reads.
+    if (this.#waitingBytes > this.#maxWaitingBytes) {
+      this.kill('a worker does not read what it is told; it is killed');
+      return;
+    }
+    const cost = MESSAGE_BYTES + bytes;
+    this.#waitingBytes += cost;
+    this.#worker.send(message, () => {
+      this.#waitingBytes -= cost;
+    });
+  }
+
+  /** Ends the worker at once, stopped or not; `reason` is logged. */
+  kill(reason: string): void {
+    if (this.#isKilled) return;
+    this.#isKilled = true;
+    this.#log.error({ worker: this.pid, waitingBytes: this.#waitingBytes }, reason);
+    this.#worker.process.kill('SIGKILL');
+  }
+}
+
+function bytesOf({ letters }: Letters<ToWorker>): number {
+  let bytes = 0;
+  for (const letter of letters) {
+    bytes += LETTER_BYTES;
+    if (letter.kind === 'message') bytes += letter.topic.length + letter.text.length;
+  }
+  return bytes;
+}
