@@ -77,6 +77,17 @@ describe('package.json', () => {
     expect(read('src/cli.ts')).toMatch(/^#!\/usr\/bin\/env node\n/);
   });
 
+  it('says of every install script whether npm may run it, so that npm ci has nothing to ask', () => {
+    const { packages } = JSON.parse(read('package-lock.json'));
+    const names = Object.entries<{ hasInstallScript?: boolean }>(packages).flatMap(
+      ([path, { hasInstallScript }]) =>
+        hasInstallScript ? path.replace(/.*node_modules\//, '') : [],
+    );
+    // Its binary is a package of its own; the script would only save its launcher a few milliseconds.
+    expect(manifest.allowScripts).toEqual({ esbuild: false });
+    expect(Object.keys(manifest.allowScripts)).toEqual(names);
+  });
+
   it('asks for the oldest Node that CI tests', () => {
     const matrix = /node: \[(.*)\]/.exec(read('.github/workflows/ci.yml'))?.[1];
     expect(matrix).toBe('20, 22, 24, 26');
