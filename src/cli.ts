@@ -14,7 +14,9 @@ import {
 } from './cli-client.ts';
 import { listen } from './cli-listen.ts';
 import { ConfigError, describeConfig, loadConfig, unsafeSettings } from './config.ts';
-import { readEnvironment } from './environment.ts';
+import { type Environment, readEnvironment } from './environment.ts';
+import { environmentWarnings } from './environment-warnings.ts';
+import { isProduction } from './node-env.ts';
 import { isObject, parseJson } from './protocol.ts';
 import { VERSION } from './version.ts';
 
@@ -139,7 +141,7 @@ error. When it breaks, it is made again, unless the server says that there is no
 Prints the configuration that the server would start with, without its secrets, or everything that is wrong with it.`,
       run(args) {
         parse(args, {}, false);
-        check(environment());
+        check(readEnvironment(process.env, resolve('.env')));
       },
     },
   ],
@@ -174,7 +176,9 @@ function parseDuration(text: string): number {
 }
 
 function environment(): Record<string, string> {
-  return readEnvironment(process.env, resolve('.env'));
+  const { variables, problems } = readEnvironment(process.env, resolve('.env'));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return variables;
 }
 
 async function broadcast(channel: string, message: string, url?: string): Promise<void> {
@@ -199,14 +203,20 @@ function endOfListening(): AbortSignal {
   return controller.signal;
 }
 
-function check(env: Readonly<Record<string, string>>): void {
-  const makesSecret = !env['JWT_SECRET'] && env['NODE_ENV'] !== 'production';
+function check({ variables: env, problems }: Environment): void {
+  // They come first: one of them may be the cause of a problem.
+  printWarnings(environmentWarnings(env));
+  const makesSecret = !env['JWT_SECRET'] && !isProduction(env['NODE_ENV']);
   const willBe = makesSecret ? { JWT_SECRET: randomBytes(64).toString('hex') } : {};
-  const config = loadConfig({ ...env, ...willBe });
+  const config = loadConfig({ ...env, ...willBe }, problems);
   console.log(JSON.stringify(describeConfig(config), null, 2));
   if (makesSecret)
     console.error('JWT_SECRET is not set: the server makes one and keeps it in .env');
-  for (const warning of unsafeSettings(config)) console.error(`Warning: ${warning}`);
+  printWarnings(unsafeSettings(config));
+}
+
+function printWarnings(warnings: readonly string[]): void {
+  for (const warning of warnings) console.error(`Warning: ${warning}`);
 }
 
 async function main(args: string[]): Promise<number> {

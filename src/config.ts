@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isProduction } from './node-env.ts';
 import { AllowedOrigins } from './origins.ts';
 import { type CertificateFiles, readCertificate } from './tls.ts';
 
@@ -12,6 +13,7 @@ export type Config = Readonly<{
   port: number;
   /** Undefined is every interface. */
   host: string | undefined;
+  /** Also true for every `NODE_ENV` that is unknown. */
   production: boolean;
   /** Whether the playground is served. */
   development: boolean;
@@ -160,9 +162,21 @@ const variables = z.object({
 
 /** What is wrong between variables that are right by themselves. */
 function problemsBetween(set: Readonly<Record<string, string | undefined>>): string[] {
-  return [tlsProblem(set['TLS_CERT_FILE'], set['TLS_KEY_FILE']), bufferProblem(set)].filter(
-    (problem) => problem !== undefined,
-  );
+  return [
+    secretProblem(set),
+    tlsProblem(set['TLS_CERT_FILE'], set['TLS_KEY_FILE']),
+    bufferProblem(set),
+  ].filter((problem) => problem !== undefined);
+}
+
+/** Whoever has seen one token can guess a shorter secret at leisure, on machines of his own. */
+const LEAST_SECRET_BYTES = 16;
+
+function secretProblem(set: Readonly<Record<string, string | undefined>>): string | undefined {
+  const { JWT_SECRET: secret, NODE_ENV: nodeEnv } = set;
+  if (secret === undefined || !isProduction(nodeEnv)) return undefined;
+  if (Buffer.byteLength(secret) >= LEAST_SECRET_BYTES) return undefined;
+  return `JWT_SECRET must be at least ${LEAST_SECRET_BYTES} bytes long in production`;
 }
 
 function tlsProblem(certFile: string | undefined, keyFile: string | undefined): string | undefined {
@@ -203,16 +217,22 @@ export const variableNames: readonly string[] = Object.keys(variables.shape);
 /** Variables whose text must never be shown. */
 const SECRETS = new Set(['JWT_SECRET', 'JWT_SECRET_PREVIOUS', 'METRICS_TOKEN', 'REDIS_URL']);
 
-/** Environment → configuration, or a `ConfigError` that lists every problem. An empty variable is like none. */
-export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+/**
+ * Environment → configuration, or a `ConfigError` that lists every problem, first those that are known already.
+ * An empty variable is like none.
+ */
+export function loadConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  knownProblems: readonly string[] = [],
+): Config {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
   const parsed = variables.safeParse(set);
-  const problems = (parsed.error?.issues ?? []).map(({ path, message }) => {
+  const ownProblems = (parsed.error?.issues ?? []).map(({ path, message }) => {
     const name = String(path[0]);
     const isShown = set[name] !== undefined && !SECRETS.has(name);
     return `${name} ${message}${isShown ? `, got ${JSON.stringify(set[name])}` : ''}`;
   });
-  problems.push(...problemsBetween(set));
+  const problems = [...knownProblems, ...ownProblems, ...problemsBetween(set)];
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
 
   const { data } = parsed;
@@ -221,7 +241,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>): C
     jwtSecretPrevious: data.JWT_SECRET_PREVIOUS,
     port: data.PORT,
     host: data.HOST,
-    production: data.NODE_ENV === 'production',
+    production: isProduction(data.NODE_ENV),
     development: data.NODE_ENV === 'development',
     logLevel: data.LOG_LEVEL,
     pingIntervalMs: data.PING_INTERVAL_SECONDS,

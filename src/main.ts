@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Bus } from './bus.ts';
 import { runPrimary } from './cluster.ts';
@@ -12,8 +13,10 @@ import {
 } from './cluster-worker.ts';
 import { type Config, ConfigError, describeConfig, loadConfig, unsafeSettings } from './config.ts';
 import { createDevelopmentSecret } from './development-secret.ts';
-import { readEnvironment } from './environment.ts';
+import { type Environment, readEnvironment } from './environment.ts';
+import { environmentWarnings } from './environment-warnings.ts';
 import { createLog, type Log } from './log.ts';
+import { isProduction } from './node-env.ts';
 import { createServer } from './server.ts';
 import { VERSION } from './version.ts';
 
@@ -23,8 +26,13 @@ const SECRET_ADVICE =
 const DOTENV = resolve('.env');
 
 /** Without a secret there is no server; outside production it makes its own, once. Returns what to tell about it. */
-function provideSecret(env: Record<string, string>): string | undefined {
-  if (env['JWT_SECRET'] || env['NODE_ENV'] === 'production') return undefined;
+function provideSecret({ variables: env, problems }: Environment): string | undefined {
+  if (env['JWT_SECRET'] || isProduction(env['NODE_ENV'])) return undefined;
+  if (problems.length > 0) {
+    // A .env that cannot be used may have a secret in it, so that none is missing. This one is never kept or used.
+    env['JWT_SECRET'] = randomBytes(64).toString('hex');
+    return undefined;
+  }
   try {
     env['JWT_SECRET'] = createDevelopmentSecret(DOTENV);
     return `JWT_SECRET was not set: a random one is now in ${DOTENV}`;
@@ -33,19 +41,39 @@ function provideSecret(env: Record<string, string>): string | undefined {
   }
 }
 
+/** Says in one line of the log, or outside production in a line for each, why the server does not start. */
+async function refuseConfig(
+  error: ConfigError,
+  env: Readonly<Record<string, string>>,
+  news: string | undefined,
+): Promise<void> {
+  process.exitCode = 1;
+  const warnings = environmentWarnings(env);
+  const advice = env['JWT_SECRET'] ? undefined : SECRET_ADVICE;
+  if (isProduction(env['NODE_ENV'])) {
+    // Not at LOG_LEVEL, which may be what is wrong, or "silent".
+    const log = await createLog({ level: 'fatal', pretty: false });
+    log.fatal({ problems: error.problems, warnings, advice }, 'Invalid configuration');
+    return;
+  }
+  if (news !== undefined) console.error(news);
+  console.error(error.message);
+  for (const warning of warnings) console.error(`Warning: ${warning}`);
+  if (advice !== undefined) console.error(`Please ${advice}`);
+}
+
 async function main(): Promise<void> {
   const stop = listenForStop();
-  const env = readEnvironment(process.env, DOTENV);
-  const news = provideSecret(env);
+  // A worker was given everything by its primary, and .env may have changed since.
+  const environment = readEnvironment(process.env, isWorker ? undefined : DOTENV);
+  const { variables: env, problems } = environment;
+  const news = provideSecret(environment);
   let config: Config;
   try {
-    config = loadConfig(env);
+    config = loadConfig(env, problems);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    if (news !== undefined) console.error(news);
-    console.error(error.message);
-    if (!env['JWT_SECRET']) console.error(`Please ${SECRET_ADVICE}`);
-    process.exitCode = 1;
+    await refuseConfig(error, env, news);
     return;
   }
 
@@ -56,7 +84,9 @@ async function main(): Promise<void> {
   if (stop.signal.aborted) return;
   if (!isWorker) {
     if (news !== undefined) log.warn(news);
-    for (const warning of unsafeSettings(config)) log.warn(warning);
+    for (const warning of [...environmentWarnings(env), ...unsafeSettings(config)]) {
+      log.warn(warning);
+    }
     if (config.processes > 1) {
       runPrimary(config, env, stop, log);
       return;

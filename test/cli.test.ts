@@ -495,6 +495,28 @@ describe('bifrost check', () => {
     );
   });
 
+  it.each([['start'], ['token', '-c', 'a'], ['broadcast', 'a', '{}'], ['listen', 'a'], ['check']])(
+    'lists a .env that cannot be used, whatever else is set: %s',
+    async (...args) => {
+      const folder = await temporaryFolder();
+      await writeFile(join(folder, '.env'), 'not an assignment\n');
+      const program = startCommand(args, folder, { JWT_SECRET: SECRET, PORT: '1' });
+      expect(await program.ended).toEqual({ code: 1, signal: null });
+      expect(program.output).toMatch(
+        /^Invalid configuration:\n {2}- .*\.env has lines that are neither .*: 1\n$/,
+      );
+    },
+  );
+
+  it('warns of what is set but not known, before the problems that may come of it', async () => {
+    const env = { NODE_ENV: 'Production', JWT_SECERT: SECRET };
+    const { code, stderr } = await bifrost(['check'], env);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^Warning: NODE_ENV="Production" .*\nWarning: JWT_SECERT is not read: is JWT_SECRET meant\?\nInvalid .*\n {2}- JWT_SECRET is required\n$/,
+    );
+  });
+
   it('warns of what is unsafe', async () => {
     const { code, stderr } = await bifrost(['check'], {
       JWT_SECRET: 'short',

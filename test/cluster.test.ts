@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { connectClient, type TestClient } from './support/client.ts';
@@ -124,6 +124,16 @@ describe('WEB_CONCURRENCY', () => {
     const text = await readFile(join(folder, '.env'), 'utf8');
     expect(text.match(/JWT_SECRET=/g)).toHaveLength(1);
     expect(program.output.match(/JWT_SECRET was not set/g)).toHaveLength(1);
+  });
+
+  it('gives a worker that takes the place of another the same configuration, whatever .env says by then', async () => {
+    const folder = await temporaryFolder();
+    const program = startProgram(folder, { JWT_SECRET: SECRET, WEB_CONCURRENCY: '2' });
+    await program.prints(/listens on[\s\S]*listens on/);
+    await writeFile(join(folder, '.env'), 'MAX_CHANNEL_LENGTH=5\nnot an assignment\n');
+    process.kill(workersOf(program)[0] ?? 0, 'SIGKILL');
+    await program.prints(/listens on[\s\S]*listens on[\s\S]*listens on/);
+    expect(program.output.match(/"maxChannelLength":255/g)).toHaveLength(3);
   });
 
   it('gives up when its port is taken', async () => {

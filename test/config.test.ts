@@ -183,6 +183,30 @@ describe('loadConfig', () => {
     }
   });
 
+  it('refuses a secret of less than 16 bytes in production, which an unknown NODE_ENV is too', () => {
+    const problem = 'JWT_SECRET must be at least 16 bytes long in production';
+    for (const NODE_ENV of ['production', 'staging', 'Development']) {
+      expect(problems({ NODE_ENV, JWT_SECRET: 'x'.repeat(15) })).toEqual([problem]);
+      // Bytes, not letters.
+      expect(problems({ NODE_ENV, JWT_SECRET: 'ö'.repeat(8) })).toEqual([]);
+    }
+    for (const NODE_ENV of ['development', 'test', '']) {
+      expect(problems({ NODE_ENV, JWT_SECRET: 'x' })).toEqual([]);
+    }
+  });
+
+  it('lists the problems that are known already first', () => {
+    const load = () => loadConfig({ ...secret, PORT: 'x' }, ['.env cannot be read']);
+    expect(load).toThrow(/- \.env cannot be read\n {2}- PORT must be/);
+    expect(() => loadConfig(secret, ['.env cannot be read'])).toThrow(ConfigError);
+  });
+
+  it('takes an unknown NODE_ENV for production', () => {
+    const { production, development } = loadConfig({ ...secret, NODE_ENV: 'Development' });
+    expect({ production, development }).toEqual({ production: true, development: false });
+    expect(loadConfig({ ...secret, NODE_ENV: 'test' }).production).toBe(false);
+  });
+
   it('returns what nobody can change', () => {
     expect(Object.isFrozen(loadConfig(secret))).toBe(true);
   });

@@ -1,0 +1,66 @@
+import { lstatSync, readFileSync } from 'node:fs';
+import { parse } from 'dotenv';
+
+/** What a `.env` file says, and what is wrong with it. A problem names lines and never shows them. */
+export interface Dotenv {
+  readonly variables: Readonly<Record<string, string>>;
+  readonly problems: readonly string[];
+}
+
+/**
+ * An assignment, as dotenv finds it: a value in quotes may go over several lines.
+ * dotenv skips whatever is not one without a word.
+ */
+const ASSIGNMENT =
+  /^\s*(?:export\s+)?[\w.-]+(?:\s*=\s*?|:\s+?)(?:\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\n]+)?\s*(?:#.*)?$/gm;
+
+const MOST_LINES_NAMED = 10;
+
+/** Reads the `.env` file at `path`; one that is not there says nothing. */
+export function readDotenv(path: string): Dotenv {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    if (isMissing(path, error)) return { variables: {}, problems: [] };
+    return { variables: {}, problems: [`${path} cannot be read: ${(error as Error).message}`] };
+  }
+
+  const text = decode(bytes)?.replaceAll(/\r\n?/g, '\n');
+  if (text === undefined) {
+    return { variables: {}, problems: [`${path} must be UTF-8 text without NUL bytes`] };
+  }
+  const skipped = skippedLines(text);
+  const problems = skipped.length === 0 ? [] : [`${path} ${describeSkipped(skipped)}`];
+  return { variables: parse(text), problems };
+}
+
+/** A link that leads nowhere is there all the same: what it should lead to may be late. */
+function isMissing(path: string, error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' && lstatSync(path, { throwIfNoEntry: false }) === undefined;
+}
+
+function decode(bytes: Buffer): string | undefined {
+  // What Windows writes as "Unicode" has a NUL beside every letter.
+  if (bytes.includes(0)) return undefined;
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The numbers, from 1, of the lines that are neither an assignment nor a comment nor empty. */
+function skippedLines(text: string): number[] {
+  // Line breaks stay, so that the lines keep their numbers.
+  const rest = text.replaceAll(ASSIGNMENT, (assignment) => assignment.replaceAll(/[^\n]/g, ''));
+  return rest.split('\n').flatMap((line, index) => (/^\s*(#|$)/.test(line) ? [] : [index + 1]));
+}
+
+function describeSkipped(lines: readonly number[]): string {
+  const named = lines.slice(0, MOST_LINES_NAMED).join(', ');
+  const more = lines.length - MOST_LINES_NAMED;
+  const others = more > 0 ? ` and ${more} more` : '';
+  return `has lines that are neither NAME=value nor a comment: ${named}${others}`;
+}
