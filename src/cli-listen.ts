@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { failureText, toLine } from './cli-client.ts';
-import { disconnects } from './close-codes.ts';
+import { disconnects, protocolErrors } from './close-codes.ts';
 import { encodeSubscribed, parseChannel } from './protocol.ts';
 
 export interface ListenOptions {
@@ -34,8 +34,12 @@ const GOODBYE_MS = 1_000;
 /** The longest body that a server can be told to take. */
 const MAX_MESSAGE_BYTES = 2 ** 28;
 
-/** Close codes after which the same client would only be refused again; the README's table says so of each. */
-const FINAL_CODES: ReadonlySet<number> = new Set([1002, 1007, 1008, 1009, 4400, 4413]);
+/** Close codes after which the same client would only be refused again. */
+const FINAL_CODES: ReadonlySet<number> = new Set(
+  Object.values({ ...disconnects, ...protocolErrors })
+    .filter(({ retry }) => retry === 'never')
+    .map(({ code }) => code),
+);
 
 /** Whether a client that changes nothing but its token should connect again. */
 export function shouldReturn(code: number): boolean {

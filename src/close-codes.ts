@@ -1,52 +1,91 @@
-/** Why the server ends a connection: what the peer reads in the close frame (RFC 6455 §5.5.1). */
+/** Why the server ends a connection: what the peer reads in the close frame (RFC 6455 §5.5.1), and what it should do. */
 export interface Disconnect {
   /** RFC 6455 §7.4 where one fits, else 4000 + the HTTP status that means the same. */
   readonly code: number;
   /** At most 123 bytes of UTF-8, the room that a close frame has for it. */
   readonly reason: string;
+  readonly retry: Retry;
+  /** Whether messages may have been lost that only the app can give back: the client should load the current state. */
+  readonly reload: boolean;
 }
 
-/** Every reason of ours to hang up. ws itself adds 1002, 1007, 1008 and 1009, with no text. */
+/**
+ * When a client should connect again: `soon` is after a short random delay, `backoff` after delays that grow,
+ * `fresh-token` with another token than the one it used, `never` is not before somebody has changed something.
+ */
+export type Retry = 'soon' | 'backoff' | 'fresh-token' | 'never';
+
+/** Every reason of ours to hang up. */
 export const disconnects = {
-  /** Come back after a random delay: another process takes the connection. */
-  shuttingDown: { code: 1001, reason: 'Server shutting down' },
-  /** Come back with back-off and reload: broadcasts may have been missed. `ON_BROKER_LOSS=reconnect` only. */
-  brokerLost: { code: 1013, reason: 'Try again later' },
-  /** Do not come back unchanged: the message was not one of the protocol. */
-  invalidMessage: { code: 4400, reason: 'Invalid message' },
-  /** Do not come back unchanged: the token is genuine, what it says is not usable. */
-  invalidChannels: { code: 4400, reason: 'channels must be an array of strings' },
-  /** Do not come back unchanged: in UTF-8 such names would collide. */
-  malformedChannel: { code: 4400, reason: 'channel must be well-formed Unicode' },
-  /** Come back with a fresh token. */
-  notAuthorized: { code: 4401, reason: 'Not Authorized!' },
-  /** Come back with a fresh token: `ENFORCE_TOKEN_EXPIRY` is on. */
-  tokenExpired: { code: 4401, reason: 'Token expired' },
-  /** Come back, and authenticate sooner. */
-  authenticationTimeout: { code: 4408, reason: 'Authentication timeout' },
-  /** Come back: the network between may have failed. */
-  pingTimeout: { code: 4408, reason: "Socket didn't respond to ping" },
-  /** Do not come back: the token asks for more than the operator allows. */
-  tooManyChannels: { code: 4413, reason: 'Too many channels' },
-  /** Do not come back: the token asks for more than the operator allows. */
-  channelTooLong: { code: 4413, reason: 'Channel name too long' },
-  /** Come back and reload: messages were produced faster than this peer reads. */
-  tooSlow: { code: 4429, reason: 'Too slow' },
+  /** SIGTERM: another process takes the connection. */
+  shuttingDown: { code: 1001, reason: 'Server shutting down', retry: 'soon', reload: false },
+  /** `ON_BROKER_LOSS=reconnect` only. */
+  brokerLost: { code: 1013, reason: 'Try again later', retry: 'backoff', reload: true },
+  /** The message was not one of the protocol. */
+  invalidMessage: { code: 4400, reason: 'Invalid message', retry: 'never', reload: false },
+  /** The token is genuine, but its channels are not usable. */
+  invalidChannels: {
+    code: 4400,
+    reason: 'channels must be an array of strings',
+    retry: 'never',
+    reload: false,
+  },
+  /** In UTF-8 such names would collide. */
+  malformedChannel: {
+    code: 4400,
+    reason: 'channel must be well-formed Unicode',
+    retry: 'never',
+    reload: false,
+  },
+  /** The token was absent, malformed, expired or signed with another secret. */
+  notAuthorized: { code: 4401, reason: 'Not Authorized!', retry: 'fresh-token', reload: false },
+  /** `ENFORCE_TOKEN_EXPIRY` only. */
+  tokenExpired: { code: 4401, reason: 'Token expired', retry: 'fresh-token', reload: false },
+  /** No valid token came within `AUTH_TIMEOUT_SECONDS`. */
+  authenticationTimeout: {
+    code: 4408,
+    reason: 'Authentication timeout',
+    retry: 'backoff',
+    reload: false,
+  },
+  /** The peer, or the network to it, has failed. */
+  pingTimeout: {
+    code: 4408,
+    reason: "Socket didn't respond to ping",
+    retry: 'backoff',
+    reload: false,
+  },
+  /** The token asks for more than the operator allows. */
+  tooManyChannels: { code: 4413, reason: 'Too many channels', retry: 'never', reload: false },
+  /** The token asks for more than the operator allows. */
+  channelTooLong: { code: 4413, reason: 'Channel name too long', retry: 'never', reload: false },
+  /** Messages were produced faster than this peer reads. */
+  tooSlow: { code: 4429, reason: 'Too slow', retry: 'backoff', reload: true },
+} as const satisfies Record<string, Disconnect>;
+
+/** What ws closes a connection with by itself. */
+export const protocolErrors = {
+  brokenFrame: { code: 1002, reason: '', retry: 'never', reload: false },
+  malformedText: { code: 1007, reason: '', retry: 'never', reload: false },
+  tooManyParts: { code: 1008, reason: '', retry: 'never', reload: false },
+  messageTooLong: { code: 1009, reason: '', retry: 'never', reload: false },
 } as const satisfies Record<string, Disconnect>;
 
 /** What ws closed the connection with, by the code of the error it emits; undefined when the socket itself failed. */
-export function brokenFrame(error: Error & { readonly code?: unknown }): Disconnect | undefined {
+export function protocolErrorOf(
+  error: Error & { readonly code?: unknown },
+): Disconnect | undefined {
   switch (error.code) {
     case 'WS_ERR_INVALID_UTF8':
-      return { code: 1007, reason: '' };
+      return protocolErrors.malformedText;
     case 'WS_ERR_TOO_MANY_BUFFERED_PARTS':
-      return { code: 1008, reason: '' };
+      return protocolErrors.tooManyParts;
     case 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH':
     case 'WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH':
-      return { code: 1009, reason: '' };
+      return protocolErrors.messageTooLong;
     default:
-      if (String(error.code).startsWith('WS_ERR_')) return { code: 1002, reason: '' };
+      if (String(error.code).startsWith('WS_ERR_')) return protocolErrors.brokenFrame;
       // Of zlib: what claimed to be compressed was not.
-      return String(error.code).startsWith('Z_') ? { code: 1007, reason: '' } : undefined;
+      return String(error.code).startsWith('Z_') ? protocolErrors.malformedText : undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { constants, deflateRawSync } from 'node:zlib';
 import { type Frame, frameOf, payloadOf } from './frame.ts';
+import type { Kind } from './hub.ts';
 
 /** Below this a compressed message is hardly smaller, and costs more to read. */
 const LEAST_BYTES = 256;
@@ -33,38 +34,24 @@ export function acceptableOffer(field: string | undefined): string | undefined {
 }
 
 /**
- * Compresses each broadcast once, for all who negotiated it: without context takeover every message stands alone,
- * so no connection needs a compressor of its own.
+ * Subscribers who negotiated permessage-deflate. Without context takeover every message stands alone, so a broadcast
+ * is compressed once for all of them and no connection needs a compressor of its own.
  */
-export class Compressor {
-  // Subscribers are handed the same frame one after another, so only the last one needs to be remembered.
-  #plain: Frame | undefined;
-  #compressed: Frame | undefined;
+export class Compressor implements Kind {
   #left = TURN_BYTES;
 
   /** The frame with its payload compressed, or the frame itself when that hardly pays or would take too long. */
-  compress(frame: Frame): Frame {
-    if (frame.bytes.length < LEAST_BYTES) return frame;
-    if (frame !== this.#plain || this.#compressed === undefined) {
-      if (this.#plain === undefined) setImmediate(() => this.#turn());
-      this.#plain = frame;
-      this.#compressed = this.#deflate(frame);
-    }
-    return this.#compressed;
-  }
-
-  #deflate(frame: Frame): Frame {
+  encode(frame: Frame): Frame {
     const payload = payloadOf(frame);
-    if (payload.length > this.#left) return frame;
+    if (frame.bytes.length < LEAST_BYTES || payload.length > this.#left) return frame;
+    if (this.#left === TURN_BYTES) {
+      setImmediate(() => {
+        this.#left = TURN_BYTES;
+      });
+    }
     this.#left -= payload.length;
 
     const deflated = deflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH });
     return frameOf(FIN_RSV1_TEXT, deflated.subarray(0, -TAIL_BYTES));
-  }
-
-  #turn(): void {
-    this.#left = TURN_BYTES;
-    this.#plain = undefined;
-    this.#compressed = undefined;
   }
 }

@@ -128,7 +128,7 @@ export class Batch {
   readonly length: number;
   readonly #before: Batch | undefined;
   readonly #frame: Frame | undefined;
-  // Only the last continuation is remembered: subscribers of one channel are handed the same frame one after another.
+  // Only the last continuation is remembered: the hub hands the same frame to one subscriber after another.
   #after: Batch | undefined;
   #bytes: Buffer | undefined;
 

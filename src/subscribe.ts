@@ -1,12 +1,12 @@
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket } from 'ws';
 import type { Broker } from './broker.ts';
-import { brokenFrame, type Disconnect, disconnects } from './close-codes.ts';
+import { type Disconnect, disconnects, protocolErrorOf } from './close-codes.ts';
 import type { Compressor } from './compression.ts';
 import type { Config } from './config.ts';
 import { encodeFrame, type Frame } from './frame.ts';
 import type { Beating, Heartbeat } from './heartbeat.ts';
-import type { Hub, Subscriber } from './hub.ts';
+import type { Hub, Kind, Subscriber } from './hub.ts';
 import type { Log } from './log.ts';
 import type { AuthenticationFailure, CountedConnection, Metrics } from './metrics.ts';
 import type { Batch, Outbox, Outlet } from './outbox.ts';
@@ -52,12 +52,11 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
   batch: Batch | undefined = undefined;
   channels: Channel[] | undefined = undefined;
   isAuthenticated = false;
+  readonly kind: Kind | undefined;
   readonly #ws: OwnedWebSocket;
   readonly #socket: Duplex;
   readonly #address: string;
   readonly #context: ConnectionContext;
-  /** Whether the peer negotiated permessage-deflate, the only extension there is. */
-  readonly #isCompressed: boolean;
   /** Names the connection in the log. */
   readonly #id: number;
   #channelsLeft = 0;
@@ -75,7 +74,8 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
     this.#socket = socket;
     this.#address = address;
     this.#context = context;
-    this.#isCompressed = ws.extensions !== '';
+    // permessage-deflate is the only extension there is.
+    this.kind = ws.extensions === '' ? undefined : context.compressor;
     lastId += 1;
     this.#id = lastId;
     context.heartbeat.add(this);
@@ -92,8 +92,7 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
 
   deliver(frame: Frame): boolean {
     if (!this.#isOpen) return false;
-    const { compressor, outbox } = this.#context;
-    outbox.append(this, this.#isCompressed ? compressor.compress(frame) : frame);
+    this.#context.outbox.append(this, frame);
     // A small message may ask for many answers. The next is not read before these are written, or one client could
     // have a turn of the event loop, and the memory, to itself.
     if ((this.batch?.byteLength ?? 0) > MOST_WAITING_BYTES && !this.#ws.isPaused) this.#ws.pause();
@@ -165,7 +164,7 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
 
   /** ws has answered a broken frame with a close frame already, and takes nothing more. */
   failed(error: Error): void {
-    this.#disconnect ??= brokenFrame(error);
+    this.#disconnect ??= protocolErrorOf(error);
     this.#leave();
   }
 

@@ -1,16 +1,36 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import type { Frame } from '../src/frame.ts';
-import { Hub, type Subscriber } from '../src/hub.ts';
+import { encodeFrame, type Frame, payloadOf } from '../src/frame.ts';
+import { Hub, type Kind, type Subscriber } from '../src/hub.ts';
 import type { Channel } from '../src/protocol.ts';
 
 class Recorder implements Subscriber {
   open = true;
   readonly frames: Frame[] = [];
+  readonly kind: Kind | undefined;
+
+  constructor(kind?: Kind) {
+    this.kind = kind;
+  }
 
   deliver(frame: Frame): boolean {
     if (this.open) this.frames.push(frame);
     return this.open;
+  }
+}
+
+/** Puts a letter before the payload, and counts how often it was asked to. */
+class Prefixing implements Kind {
+  asked = 0;
+  readonly #letter: string;
+
+  constructor(letter: string) {
+    this.#letter = letter;
+  }
+
+  encode(frame: Frame): Frame {
+    this.asked += 1;
+    return encodeFrame(this.#letter + payloadOf(frame));
   }
 }
 
@@ -27,6 +47,28 @@ describe('Hub', () => {
 
     expect(alice.frames[1]?.bytes.toString('latin1')).toBe('\x81\x07{"n":1}');
     expect(alice.frames[1]).toBe(bob.frames[1]);
+  });
+
+  it('makes one frame a kind, and only for kinds that somebody of is there', () => {
+    const hub = new Hub();
+    const [x, y] = [new Prefixing('x'), new Prefixing('y')];
+    const subscribers = [x, undefined, x, undefined, x].map((kind) => new Recorder(kind));
+    for (const subscriber of subscribers) hub.subscribe(subscriber, channel('a'));
+    hub.subscribe(new Recorder(y), channel('b'));
+
+    expect(hub.publish(channel('a'), '{}')).toBe(5);
+
+    const frames = subscribers.map((subscriber) => subscriber.frames[1]);
+    expect(frames.map((frame) => frame && payloadOf(frame).toString())).toEqual([
+      'x{}',
+      '{}',
+      'x{}',
+      '{}',
+      'x{}',
+    ]);
+    expect(new Set(frames).size).toBe(2);
+    expect([x.asked, y.asked]).toEqual([1, 0]);
+    expect([hub.channels, hub.subscriptions]).toEqual([2, 6]);
   });
 
   it('counts only who took the message', () => {
@@ -64,7 +106,7 @@ describe('Hub', () => {
     expect([hub.channels, hub.subscriptions]).toEqual([100_000, 100_000]);
   });
 
-  it('agrees with a set of pairs over random steps', () => {
+  it('agrees with a set of pairs over random steps, whatever the kinds', () => {
     const subscriber = fc.nat({ max: 4 });
     const name = fc.constantFrom('a', 'b', '__proto__', 'constructor', '');
     const steps = fc.array(
@@ -75,10 +117,13 @@ describe('Hub', () => {
       ),
     );
 
+    const kinds = fc.array(fc.constantFrom('', 'x', 'y'), { minLength: 5, maxLength: 5 });
+
     fc.assert(
-      fc.property(steps, (all) => {
+      fc.property(steps, kinds, (all, letters) => {
         const hub = new Hub();
-        const subscribers = Array.from({ length: 5 }, () => new Recorder());
+        const kindOf = new Map(['x', 'y'].map((letter) => [letter, new Prefixing(letter)]));
+        const subscribers = letters.map((letter) => new Recorder(kindOf.get(letter)));
         const at = (index: number) => subscribers[index] as Recorder;
         let pairs: (readonly [number, string])[] = [];
         let deliveries = 0;
@@ -95,11 +140,17 @@ describe('Hub', () => {
             pairs = pairs.filter(([who]) => who !== step.subscriber);
           } else {
             const before = subscribers.map(({ frames }) => frames.length);
+            const askedBefore = [...kindOf.values()].map(({ asked }) => asked);
             const expected = pairs.filter(([, what]) => what === step.name).map(([who]) => who);
             expect(hub.publish(channel(step.name), '{}')).toBe(expected.length);
             deliveries += expected.length;
             subscribers.forEach(({ frames }, index) => {
-              expect(frames.length - (before[index] ?? 0)).toBe(expected.includes(index) ? 1 : 0);
+              const received = frames.slice(before[index]).map((frame) => `${payloadOf(frame)}`);
+              expect(received).toEqual(expected.includes(index) ? [`${letters[index]}{}`] : []);
+            });
+            [...kindOf].forEach(([letter, { asked }], index) => {
+              const isThere = expected.some((who) => letters[who] === letter);
+              expect(asked - (askedBefore[index] ?? 0)).toBe(isThere ? 1 : 0);
             });
           }
           expect(hub.subscriptions).toBe(pairs.length);

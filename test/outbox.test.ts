@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { encodeFrame, type Frame } from '../src/frame.ts';
-import { Hub, type Subscriber } from '../src/hub.ts';
+import { Compressor } from '../src/compression.ts';
+import { encodeFrame, type Frame, payloadOf } from '../src/frame.ts';
+import { Hub, type Kind, type Subscriber } from '../src/hub.ts';
 import { type Batch, Outbox, type Outlet } from '../src/outbox.ts';
 import type { Channel } from '../src/protocol.ts';
 
@@ -11,10 +12,12 @@ class FakeConnection implements Subscriber, Outlet {
   open = true;
   readonly handed: Buffer[] = [];
   readonly written: Buffer[] = [];
+  readonly kind: Kind | undefined;
   readonly #outbox: Outbox;
 
-  constructor(outbox: Outbox) {
+  constructor(outbox: Outbox, kind?: Kind) {
     this.#outbox = outbox;
+    this.kind = kind;
   }
 
   deliver(frame: Frame): boolean {
@@ -70,6 +73,39 @@ describe('Outbox', () => {
     connection.deliver(frame);
     turn();
     expect(connection.written[0]).toBe(frame.bytes);
+  });
+
+  it('joins and compresses no more for 1,000 plain and 1,000 deflating subscribers than for either', () => {
+    const long = 'the same words again and again, '.repeat(64);
+    const round = (isDeflating: (n: number) => boolean) => {
+      const hub = new Hub();
+      const outbox = new Outbox();
+      const compressor = new Compressor();
+      const connections = Array.from(
+        { length: 2_000 },
+        (_, n) => new FakeConnection(outbox, isDeflating(n) ? compressor : undefined),
+      );
+      for (const connection of connections) hub.subscribe(connection, 'a' as Channel);
+      vi.runAllTimers();
+      for (const { written } of connections) written.length = 0;
+      const compressions = vi.spyOn(compressor, 'encode');
+      const joins = vi.spyOn(Buffer, 'concat');
+
+      for (const text of ['1', long, '3']) hub.publish('a' as Channel, text);
+      vi.runAllTimers();
+
+      const counts = {
+        joins: joins.mock.calls.length,
+        compressions: compressions.mock.calls.length,
+      };
+      vi.restoreAllMocks();
+      const buffers = new Set(connections.flatMap(({ written }) => written));
+      return { ...counts, buffers: buffers.size };
+    };
+
+    expect(round(() => false)).toEqual({ joins: 1, compressions: 0, buffers: 1 });
+    expect(round(() => true)).toEqual({ joins: 1, compressions: 3, buffers: 1 });
+    expect(round((n) => n % 2 === 0)).toEqual({ joins: 2, compressions: 3, buffers: 2 });
   });
 
   it('writes to a bounded number in a turn; what comes meanwhile joins what waits', () => {
@@ -174,7 +210,11 @@ describe('Outbox', () => {
           gatherMs: gathers ? 5 : 0,
           gatherOutlets: 2,
         });
-        const connections = Array.from({ length: 6 }, () => new FakeConnection(outbox));
+        const shouting: Kind = { encode: (frame) => encodeFrame(`${payloadOf(frame)}!`) };
+        const connections = Array.from(
+          { length: 6 },
+          (_, n) => new FakeConnection(outbox, n % 2 === 0 ? shouting : undefined),
+        );
         const broken = new Set<FakeConnection>();
 
         all.forEach((step, n) => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { disconnects } from '../src/close-codes.ts';
+import { disconnects, protocolErrors } from '../src/close-codes.ts';
 import { escapeHtml } from '../src/pages/page.ts';
 import { startProgram, temporaryFolder } from './support/program.ts';
 import { startServer } from './support/server.ts';
@@ -130,8 +130,10 @@ describe('the playground', () => {
       ),
     );
 
-    const ours = Object.values(disconnects).map(({ code, reason }) => `${code} ${reason}`);
-    const standard = [1000, 1001, 1002, 1005, 1006, 1007, 1008, 1009].map((code) => `${code} `);
+    const ours = Object.values({ ...disconnects, ...protocolErrors }).map(
+      ({ code, reason }) => `${code} ${reason}`,
+    );
+    const standard = [1000, 1001, 1005, 1006].map((code) => `${code} `);
     expect([...rows.keys()].toSorted()).toEqual([...ours.map(escapeHtml), ...standard].toSorted());
     for (const [reason, cells] of rows) {
       expect.soft(cells, reason).toMatch(/<td>[A-Z][^<]+\.<\/td><td>[A-Z][^<]+\.<\/td>$/);

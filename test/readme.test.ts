@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parse as parseDotenv } from 'dotenv';
 import { describe, expect, it } from 'vitest';
-import { disconnects } from '../src/close-codes.ts';
+import { disconnects, protocolErrors, type Retry } from '../src/close-codes.ts';
 import { loadConfig, variableNames } from '../src/config.ts';
 import { run, sampleFolder, startNode, type Tool } from './support/process.ts';
 import { startServer } from './support/server.ts';
@@ -12,6 +12,14 @@ const NODE: Tool = { command: process.execPath, needs: 'Node' };
 const SHELL: Tool = { command: 'sh', needs: 'a POSIX shell, sh' };
 const CURL: Tool = { command: 'curl', needs: 'curl' };
 const OPENSSL: Tool = { command: 'openssl', needs: 'openssl' };
+
+/** How the README says what the table of close codes says. */
+const COME_BACK: Readonly<Record<Retry, readonly string[]>> = {
+  soon: ['yes, after a random delay'],
+  backoff: ['yes, with back-off'],
+  'fresh-token': ['with a fresh token'],
+  never: ['no', 'not unchanged'],
+};
 
 /** What the README tells an app to set. */
 const appEnv = (url: string) => ({ JWT_SECRET: SECRET, BIFROST_URL: url });
@@ -131,20 +139,22 @@ describe('the samples of the README', { timeout: 30_000 }, () => {
 });
 
 describe('the tables of the README', () => {
-  it('list every reason to hang up, those of ws included', () => {
-    const documented = table('code | reason | when | come back?').map(
-      ([code, reason]) => `${code} ${reason}`,
-    );
-    const ours = Object.values(disconnects).map(({ code, reason }) => `${code} \`${reason}\``);
-    const ofWs = [1002, 1007, 1008, 1009].map((code) => `${code} `);
-    expect(documented.toSorted()).toEqual([...ours, ...ofWs].toSorted());
-  });
-
-  it('say of every reason to hang up when it comes and whether to come back', () => {
-    for (const [code, , when, comeBack] of table('code | reason | when | come back?')) {
-      expect.soft(when, code).not.toBe('');
-      expect.soft(comeBack, code).toMatch(/^(yes|no|not|with)\b/);
+  it('say of every reason to hang up what a client should do, those of ws included', () => {
+    const documented = table('code | reason | when | come back?');
+    const advice = new Map(documented.map(([code, reason, , come]) => [`${code} ${reason}`, come]));
+    const all = Object.values({ ...disconnects, ...protocolErrors });
+    for (const { code, reason, retry, reload } of all) {
+      const key = `${code} ${reason && `\`${reason}\``}`;
+      const then = reload ? ', then load the current state' : '';
+      expect
+        .soft(
+          COME_BACK[retry].map((text) => text + then),
+          key,
+        )
+        .toContain(advice.get(key));
     }
+    expect(documented).toHaveLength(all.length);
+    for (const [code, , when] of documented) expect.soft(when, code).not.toBe('');
   });
 
   it('list every variable in the order of the configuration', () => {
