@@ -1,9 +1,10 @@
 import { on, once } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import { WebSocket } from 'ws';
+import { sign } from '../test/support/tokens.ts';
 import { type DialectName, dialects } from './dialects.ts';
 import { createMessage } from './message.ts';
-import { forge, sign } from './token.ts';
+import { signExpiring } from './token.ts';
 
 const CHANNEL = 'check';
 const MESSAGES = [
@@ -47,14 +48,15 @@ export async function checkAnswers(options: CheckOptions): Promise<void> {
   const nextText = async () => String((await messages.next()).value[0]);
   try {
     await once(client, 'open', { signal });
-    client.send(dialect.authenticate(sign({ channels: [CHANNEL] })));
+    client.send(dialect.authenticate(signExpiring({ channels: [CHANNEL] })));
     while (!dialect.isSubscribed(await nextText()));
 
-    const forged = await post(postPort, forge({ channel: CHANNEL, message: { event: 'forged' } }));
+    const claims = { channel: CHANNEL, message: { event: 'forged' } };
+    const forged = await post(postPort, sign(claims, { secret: 'not the secret' }));
     expectEqual('the status of a forged broadcast', forged.status, 400);
 
     for (const message of MESSAGES) {
-      const answer = await post(postPort, sign({ channel: CHANNEL, message }));
+      const answer = await post(postPort, signExpiring({ channel: CHANNEL, message }));
       expectEqual('the answer', answer, {
         status: 200,
         body: '{"message":"Success","deliveries":1}',

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAudience } from './audience.ts';
 import type { BroadcastFigures, ConnectionFigures, Figures } from './figures.ts';
-import type { Peer } from './peers.ts';
-import type { Command } from './processes.ts';
+import type { Command, Peer } from './peers.ts';
 import type { BroadcastScenario, Counts, Scenario } from './scenarios.ts';
 import { onStage, type Stage } from './stage.ts';
 

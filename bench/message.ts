@@ -1,3 +1,5 @@
+import { Random } from '../test/support/random.ts';
+
 /** Every broadcast message of the kind `small` is JSON text of this length. */
 export const MESSAGE_BYTES = 128;
 /** And of the kind `rows` of this one. */
@@ -17,24 +19,14 @@ const STATES = ['open', 'paid', 'packed', 'sent', 'delivered', 'returned'];
 const ROWS = 18;
 const NOTE = 'Leave it with the neighbours when nobody is at home. ';
 
-/** Numbers from 0 to 2³² - 1, the same ones for the same seed: the constants are those of Numerical Recipes. */
-function* pseudoRandom(seed: number): Generator<number, never> {
-  for (let state = seed; ; ) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    yield state;
-  }
-}
-
 function createRows(number: number) {
-  const numbers = pseudoRandom(number);
-  // The low bits of such numbers repeat soon.
-  const below = (limit: number) => Math.floor((numbers.next().value / 2 ** 32) * limit);
+  const random = new Random(number);
   const rows = Array.from({ length: ROWS }, () => ({
-    id: 100_000 + below(900_000),
-    customer: NAMES[below(NAMES.length)],
-    state: STATES[below(STATES.length)],
-    total: below(1_000_000) / 100,
-    updated_at: new Date(1_700_000_000_000 + below(2 ** 31)).toISOString(),
+    id: 100_000 + random.below(900_000),
+    customer: random.pick(NAMES),
+    state: random.pick(STATES),
+    total: random.below(1_000_000) / 100,
+    updated_at: new Date(1_700_000_000_000 + random.below(2 ** 31)).toISOString(),
   }));
   const message = { event: 'orders', data: { rows, note: '' } };
   const missing = ROWS_BYTES - JSON.stringify(message).length;

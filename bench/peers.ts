@@ -1,8 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { SERVER_PROGRAM } from '../test/support/build.ts';
 import type { DialectName } from './dialects.ts';
-import type { Command } from './processes.ts';
+
+/** A program and its arguments. */
+export type Command = readonly string[];
 
 /** A server that does the job: `POST /broadcast` with a signed token, and subscribers by websocket. */
 export interface Peer {
@@ -22,13 +25,12 @@ function path(relative: string): string {
 }
 
 function node(script: string): Command {
-  return { file: process.execPath, args: [path(script)] };
+  return [process.execPath, path(script)];
 }
 
 /** This server, as compiled; `options` are for Node. */
 export function bifrost(...options: readonly string[]): Command {
-  const { file, args } = node('../dist/main.js');
-  return { file, args: [...options, ...args] };
+  return [process.execPath, ...options, SERVER_PROGRAM];
 }
 
 export function wsLoop(): Command {
@@ -70,8 +72,8 @@ export const peers: readonly [Peer, ...Peer[]] = [
     title: 'Bun',
     dialect: 'bifrost',
     command: () => {
-      const file = bunBinary();
-      return file === undefined ? undefined : { file, args: [path('peers/bun.js')] };
+      const bun = bunBinary();
+      return bun === undefined ? undefined : [bun, path('peers/bun.js')];
     },
     needs: `a Bun binary for ${BUN_PLATFORM}`,
   },

@@ -25,11 +25,6 @@ export function installPeers(): void {
   npm(BENCH, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error');
 }
 
-/** Compiles this server, so that what is measured is what is there. */
-export function buildServer(): void {
-  npm(ROOT, 'run', '--silent', 'build');
-}
-
 function git(...args: string[]): string {
   return spawnSync('git', args, { cwd: ROOT, encoding: 'utf8' }).stdout?.trim() ?? '';
 }

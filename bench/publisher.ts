@@ -1,10 +1,10 @@
 // A process that posts broadcasts: HTTP/1.1 over raw sockets kept alive, so that it costs less than what it measures.
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { serveProcedures } from '../test/support/child-rpc.ts';
 import { Arrivals } from './arrivals.ts';
 import { createMessage, type MessageKind } from './message.ts';
-import { answer } from './rpc.ts';
-import { sign } from './token.ts';
+import { signExpiring } from './token.ts';
 
 /** A connection that posts one request at a time. */
 class Client {
@@ -138,7 +138,7 @@ const calls = {
     const { channel, message, broadcasts } = options;
     ports = options.ports;
     requests = Array.from({ length: broadcasts }, (_, number) => {
-      const token = sign({ channel, message: createMessage(number, message) });
+      const token = signExpiring({ channel, message: createMessage(number, message) });
       const body = JSON.stringify({ token });
       return Buffer.from(
         [
@@ -166,4 +166,4 @@ const calls = {
 
 export type PublisherCalls = typeof calls;
 
-answer(calls);
+serveProcedures(calls);

@@ -1,23 +1,22 @@
 import { spawnSync } from 'node:child_process';
-import { kill, spawnServer } from './processes.ts';
-import { freePort } from './stage.ts';
-
-const REDIS_SERVER = 'redis-server';
+import { freePort } from '../test/support/free-port.ts';
+import { RedisServer } from '../test/support/redis.ts';
+import { launcherFor } from './processes.ts';
 
 /** Such as `7.0.15`; undefined where it is not installed. */
 export const redisVersion = /v=(\S+)/.exec(
-  spawnSync(REDIS_SERVER, ['--version'], { encoding: 'utf8' }).stdout ?? '',
+  spawnSync('redis-server', ['--version'], { encoding: 'utf8' }).stdout ?? '',
 )?.[1];
 
-/** Lends `work` the URL of a Redis that is new, listens on loopback only, writes no files and ends with `work`. */
-export async function withRedis<T>(work: (url: string) => Promise<T>): Promise<T> {
-  const port = await freePort();
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-  // Redis has a machine of its own as a rule; here it must at least not take from the servers.
-  const { child } = spawnServer({ file: REDIS_SERVER, args }, {}, 'load');
+/** Passes `run` the URL of a new Redis, which listens on loopback only and ends with `run`. */
+export async function withRedis<T>(run: (url: string) => Promise<T>): Promise<T> {
+  // In production Redis has a machine of its own. Here it must at least not take from the servers.
+  const redis = new RedisServer(await freePort(), [], launcherFor('load'));
   try {
-    return await work(`redis://127.0.0.1:${port}`);
+    await redis.start();
+    return await run(redis.url);
   } finally {
-    await kill(child);
+    await redis.kill('SIGKILL');
+    redis.close();
   }
 }

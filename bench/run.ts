@@ -4,12 +4,14 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import build from '../test/support/build.ts';
+import { exitOnSignals } from '../test/support/child-cleanup.ts';
 import type { Figures } from './figures.ts';
 import { measure } from './measure.ts';
 import { MESSAGE_BYTES } from './message.ts';
-import { type Peer, peers, versionOf } from './peers.ts';
-import { buildServer, describeCommit, installPeers } from './prepare.ts';
-import { type Command, killChildrenOnExit, pinned } from './processes.ts';
+import { type Command, type Peer, peers, versionOf } from './peers.ts';
+import { describeCommit, installPeers } from './prepare.ts';
+import { isPinned } from './processes.ts';
 import { redisVersion } from './redis.ts';
 import { createReport, type Run } from './report.ts';
 import { createTrialReport, type TrialRun } from './report-trials.ts';
@@ -110,7 +112,7 @@ function findPossible(
 /** The circumstances, without which no figure means anything. */
 function describeSetup(quick: boolean, rounds: number): string {
   const cores = `${availableParallelism()} cores (${cpus()[0]?.model ?? 'unknown'})`;
-  const pinning = pinned
+  const pinning = isPinned
     ? 'server pinned to core 0, load generators to core 1'
     : 'nothing pinned (that takes two cores and taskset)';
   const versions = ['ws', 'socket.io', 'bun']
@@ -137,9 +139,9 @@ async function main(): Promise<void> {
   }
   // The kernel's own account of each process.
   if (process.platform !== 'linux') throw new Error('The benchmark reads /proc: it needs Linux.');
-  killChildrenOnExit();
+  exitOnSignals();
   installPeers();
-  buildServer();
+  build();
 
   const rounds = flags.quick ? 1 : FULL_ROUNDS;
   const setup = describeSetup(flags.quick, rounds);

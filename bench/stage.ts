@@ -1,23 +1,20 @@
-import { createServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { endChild } from '../test/support/child-cleanup.ts';
+import {
+  type CallChild,
+  type Procedures,
+  type RpcChild,
+  startRpcChild,
+} from '../test/support/child-rpc.ts';
+import { freePort } from '../test/support/free-port.ts';
+import { ServerProcess } from '../test/support/server-process.ts';
+import { SECRET } from '../test/support/tokens.ts';
 import { checkAnswers } from './check.ts';
 import { type Usage, usageOf } from './cpu.ts';
 import type { DialectName } from './dialects.ts';
-import {
-  type Command,
-  type Core,
-  kill,
-  type ServerProcess,
-  spawnLoadGenerator,
-  spawnServer,
-} from './processes.ts';
+import type { Command } from './peers.ts';
+import { type Core, launcherFor } from './processes.ts';
 import type { PublisherCalls } from './publisher.ts';
-import type { Ask } from './rpc.ts';
 import type { SubscriberCalls } from './subscribers.ts';
-import { SECRET } from './token.ts';
-
-/** For a server to be ready. */
-const START_MS = 10_000;
 
 /** As in production, with all that this server can observe; the others do not know these. */
 const OBSERVED = { NODE_ENV: 'production', METRICS: 'true', LOG_LEVEL: 'info' } as const;
@@ -45,37 +42,12 @@ export interface Stage {
   readonly ports: readonly number[];
   /** Of all servers together, until now. */
   usage(): Usage;
-  readonly subscribers: Ask<SubscriberCalls>;
-  readonly publisher: Ask<PublisherCalls>;
+  readonly subscribers: CallChild<SubscriberCalls>;
+  readonly publisher: CallChild<PublisherCalls>;
 }
 
-/** A port that is free now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' ? (address?.port ?? 0) : 0));
-    });
-  });
-}
-
-/** Resolves when the server answers requests, and does not say that it waits for something. */
-async function untilReady({ child }: ServerProcess, port: number): Promise<void> {
-  const deadline = performance.now() + START_MS;
-  for (;;) {
-    try {
-      const response = await fetch(`http://127.0.0.1:${port}/healthz`);
-      await response.arrayBuffer();
-      // Those that know no such path say 404.
-      if (response.status !== 503) return;
-    } catch {
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error('It did not start');
-    }
-    if (performance.now() > deadline) throw new Error(`Not ready within ${START_MS} ms`);
-    await sleep(20);
-  }
+function startLoadGenerator<C extends Procedures>(file: string): RpcChild<C> {
+  return startRpcChild(new URL(file, import.meta.url), launcherFor('load'));
 }
 
 function addUsage(a: Usage, b: Usage): Usage {
@@ -87,16 +59,19 @@ function addUsage(a: Usage, b: Usage): Usage {
  * `work` does; nothing that was started is left behind.
  */
 export async function onStage<T>(setup: Setup, work: (stage: Stage) => Promise<T>): Promise<T> {
-  const { title, dialect, command, env, servers: count = 1, core } = setup;
+  const { title, dialect, command, env, servers: count = 1, core = 'server' } = setup;
   const ports = await Promise.all(Array.from({ length: count }, freePort));
   const servers = ports.map((port) => {
     const common = { PORT: `${port}`, HOST: '127.0.0.1', JWT_SECRET: SECRET };
-    return spawnServer(command, { ...common, ...OBSERVED, ...env }, core);
+    return new ServerProcess({
+      command: [...launcherFor(core), ...command],
+      env: { ...common, ...OBSERVED, ...env },
+    });
   });
-  const subscribers = spawnLoadGenerator<SubscriberCalls>('./subscribers.ts');
-  const publisher = spawnLoadGenerator<PublisherCalls>('./publisher.ts');
+  const subscribers = startLoadGenerator<SubscriberCalls>('./subscribers.ts');
+  const publisher = startLoadGenerator<PublisherCalls>('./publisher.ts');
   try {
-    await Promise.all(servers.map((server, i) => untilReady(server, ports[i] ?? 0)));
+    await Promise.all(servers.map((server, i) => server.untilReady(ports[i] ?? 0)));
     for (const [i, port] of ports.entries()) {
       // Around the circle, so that every server is asked and what it has to pass on is too.
       await checkAnswers({ dialect, port, postPort: ports[(i + 1) % count] ?? port });
@@ -106,15 +81,17 @@ export async function onStage<T>(setup: Setup, work: (stage: Stage) => Promise<T
       servers,
       ports,
       usage: () => servers.map(({ pid }) => usageOf(pid)).reduce(addUsage),
-      subscribers: subscribers.ask,
-      publisher: publisher.ask,
+      subscribers: subscribers.call,
+      publisher: publisher.call,
     });
   } catch (error) {
-    const complaint = servers.map((server) => server.complaint()).join('');
+    const complaint = servers.map(({ stderr }) => stderr).join('');
     throw new Error(`${title}: ${(error as Error).message}${complaint && `\n${complaint}`}`, {
       cause: error,
     });
   } finally {
-    await Promise.all([...servers, subscribers, publisher].map(({ child }) => kill(child)));
+    await Promise.all(
+      [...servers, subscribers, publisher].map(({ child }) => endChild(child, 'SIGKILL')),
+    );
   }
 }

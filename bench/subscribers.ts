@@ -1,19 +1,21 @@
 // A process full of websocket subscribers that only count: they must cost less than what they measure.
 import { connect, type Socket } from 'node:net';
+import { serveProcedures } from '../test/support/child-rpc.ts';
+import { clientFrame } from '../test/support/client-frame.ts';
+import { handshake } from '../test/support/handshake.ts';
 import { announceArrivals } from './arrivals.ts';
 import { deflateMessage, inflateMessage } from './deflate.ts';
 import { type Dialect, type DialectName, dialects } from './dialects.ts';
-import { clientFrame, opcodes, readFrames } from './frames.ts';
-import { answer } from './rpc.ts';
+import { FIN, opcodes, readFrames } from './frames.ts';
 import { type Deliveries, Tally } from './tally.ts';
-import { sign } from './token.ts';
+import { signExpiring } from './token.ts';
 
 /** Well below the backlog of a listening socket. */
 const HANDSHAKES_IN_FLIGHT = 100;
 
-const PONG = clientFrame(opcodes.pong, Buffer.alloc(0));
+const PONG = clientFrame('', { first: FIN | opcodes.pong });
 /** Engine.IO's own heartbeat is a text message of a single character, as no other is, answered in kind. */
-const ENGINE_PONG = clientFrame(opcodes.text, Buffer.from('3'));
+const ENGINE_PONG = clientFrame('3');
 
 // Every read is dealt with before the next, so all sockets share one buffer.
 const readBuffer = Buffer.allocUnsafe(65_536);
@@ -27,6 +29,8 @@ const OFFER = 'permessage-deflate; client_max_window_bits';
 /** What all subscribers of a call have in common. */
 interface SubscriberOptions {
   readonly port: number;
+  /** The handshake. */
+  readonly request: string;
   readonly dialect: Dialect;
   readonly token: string;
   /** Offers to compress, insists that the server agrees, and compresses what it sends itself. */
@@ -46,7 +50,7 @@ class Subscriber {
   #rest: Buffer | undefined;
 
   constructor(options: SubscriberOptions) {
-    const { port, dialect, deflate } = options;
+    const { port, request } = options;
     this.#options = options;
     this.#socket = connect({
       port,
@@ -62,18 +66,7 @@ class Subscriber {
     });
     this.#socket.on('error', (error) => tally.fail(error));
     this.#socket.on('close', () => tally.fail(new Error('A subscriber lost its connection')));
-    this.#socket.write(
-      [
-        `GET ${dialect.path} HTTP/1.1`,
-        `Host: 127.0.0.1:${port}`,
-        'Connection: Upgrade',
-        'Upgrade: websocket',
-        'Sec-WebSocket-Version: 13',
-        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-        ...(deflate ? [`Sec-WebSocket-Extensions: ${OFFER}`] : []),
-        '\r\n',
-      ].join('\r\n'),
-    );
+    this.#socket.write(request);
   }
 
   #read(chunk: Buffer): void {
@@ -97,8 +90,8 @@ class Subscriber {
     const text = Buffer.from(dialect.authenticate(token));
     this.#socket.write(
       deflate
-        ? clientFrame(opcodes.compressedText, deflateMessage(text))
-        : clientFrame(opcodes.text, text),
+        ? clientFrame(deflateMessage(text), { first: FIN | opcodes.compressedText })
+        : clientFrame(text),
     );
     return end + 4 + readFrames(bytes.subarray(end + 4), this.#onFrame);
   }
@@ -134,6 +127,14 @@ class Subscriber {
   }
 }
 
+function upgradeRequest(port: number, { path }: Dialect, deflate: boolean): string {
+  const headers = {
+    Host: `127.0.0.1:${port}`,
+    'Sec-WebSocket-Extensions': deflate ? OFFER : undefined,
+  };
+  return handshake({ path, headers });
+}
+
 const subscribers: Subscriber[] = [];
 
 let onArrival = () => {};
@@ -154,15 +155,22 @@ const calls = {
   async connect(options: ConnectOptions): Promise<void> {
     const { ports, count, channel, deflate = false } = options;
     const dialect = dialects[options.dialect];
+    // Made here, once for all: the subscribers must cost less than what they measure.
+    const servers = ports.map((port) => ({
+      port,
+      request: upgradeRequest(port, dialect, deflate),
+    }));
     tally = new Tally(count, 1);
     let left = count;
     const next = () => {
       if (left === 0) return;
       left--;
       const number = subscribers.length;
-      const port = ports[number % ports.length] ?? 0;
-      const token = sign({ channels: [channel ?? `user:${number}`] });
-      subscribers.push(new Subscriber({ port, dialect, token, deflate, onSubscribed: next }));
+      const { port, request } = servers[number % servers.length] ?? { port: 0, request: '' };
+      const token = signExpiring({ channels: [channel ?? `user:${number}`] });
+      subscribers.push(
+        new Subscriber({ port, request, dialect, token, deflate, onSubscribed: next }),
+      );
     };
     for (let i = 0; i < HANDSHAKES_IN_FLIGHT; i++) next();
     await tally.complete();
@@ -188,4 +196,4 @@ const calls = {
 
 export type SubscriberCalls = typeof calls;
 
-answer(calls);
+serveProcedures(calls);

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import type { ServerProcess } from '../test/support/server-process.ts';
 import { Asker } from './asker.ts';
 import { createAudience } from './audience.ts';
 import { waitedSecondsOf } from './cpu.ts';
 import { type Figures, quantile } from './figures.ts';
 import { bifrost } from './peers.ts';
-import type { ServerProcess } from './processes.ts';
 import type { Counts } from './scenarios.ts';
 import { onStage } from './stage.ts';
 import { bifrostSetup, type Trial } from './trial.ts';
@@ -22,7 +23,7 @@ interface LoopDelay {
 
 /** How late the event loop of a server with `loop-delay.js` has been since this was asked last. */
 async function takeLoopDelay({ child }: ServerProcess): Promise<LoopDelay> {
-  const told = once(child.stderr, 'data');
+  const told = once(child.stderr as Readable, 'data');
   child.kill('SIGUSR2');
   const [line] = await told;
   return JSON.parse(String(line)) as LoopDelay;

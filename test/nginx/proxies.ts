@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { freePort } from '../support/free-port.ts';
 import { Program, temporaryFolder } from '../support/program.ts';
 
 /** The certificate that the proxies show. */
@@ -113,15 +113,4 @@ async function publicFolder(): Promise<string> {
   const folder = await temporaryFolder();
   await chmod(folder, 0o777);
   return folder;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolvePort, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolvePort(typeof address === 'object' ? (address?.port ?? 0) : 0));
-    });
-  });
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { RedisBus } from '../../src/bus-redis.ts';
-import { freePort } from '../support/redis.ts';
+import { freePort } from '../support/free-port.ts';
 import { LogBook, startNode, startRedis } from './nodes.ts';
 import { SlowLink } from './slow-link.ts';
 

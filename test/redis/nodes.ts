@@ -1,7 +1,8 @@
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { RedisBus } from '../../src/bus-redis.ts';
-import { freePort, RedisServer } from '../support/redis.ts';
+import { freePort } from '../support/free-port.ts';
+import { RedisServer } from '../support/redis.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 /** A Redis that is there until the test ends. `args` are further settings of its command line. */

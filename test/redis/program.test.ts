@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { connectClient, type TestClient } from '../support/client.ts';
+import { freePort } from '../support/free-port.ts';
 import { type Program, startProgram, temporaryFolder } from '../support/program.ts';
-import { freePort } from '../support/redis.ts';
 import { SECRET, sign } from '../support/tokens.ts';
 import { prepareRedis, startNodes, startRedis } from './nodes.ts';
 

@@ -1,6 +1,6 @@
 import { createServer, connect as openConnection, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { freePort } from '../support/redis.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** A way to Redis that can hold back what Redis says: distance, made to order. */
 export class SlowLink {

@@ -1,6 +1,14 @@
 import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 
-/** Tests start what would be deployed, so it must be of these sources. */
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** The compiled server and the compiled command line, as `build` makes them. */
+export const SERVER_PROGRAM = `${ROOT}dist/main.js`;
+export const CLI_PROGRAM = `${ROOT}dist/cli.js`;
+
+/** Compiles the sources, so that what is started is what is there. Throws when they do not compile. */
 export default function build(): void {
-  execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
+  // The output of npm goes to stderr: stdout may be a report.
+  execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: ['ignore', 2, 'inherit'] });
 }

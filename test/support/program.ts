@@ -2,8 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { CLI_PROGRAM, SERVER_PROGRAM } from './build.ts';
 
 /** An empty folder that is gone when the test ends. */
 export async function temporaryFolder(): Promise<string> {
@@ -16,7 +17,7 @@ const PROGRAM_ENV = { HOST: '127.0.0.1', PORT: '0', DRAIN_SECONDS: '0' };
 
 /** The program as it is deployed, in a folder of its own, with nothing but the given environment. */
 export function startProgram(cwd: string, env: Readonly<Record<string, string>>): Program {
-  return startBuilt('dist/main.js', [], cwd, { ...PROGRAM_ENV, ...env });
+  return startBuilt(SERVER_PROGRAM, [], cwd, { ...PROGRAM_ENV, ...env });
 }
 
 /** The program with so many file descriptors at most, for each of its processes. */
@@ -26,7 +27,7 @@ export function startProgramWithFiles(
   env: Readonly<Record<string, string>>,
 ): Program {
   const limit = ['sh', '-c', `ulimit -n ${files} && exec "$0" "$@"`];
-  return startBuilt('dist/main.js', [], cwd, { ...PROGRAM_ENV, ...env }, limit);
+  return startBuilt(SERVER_PROGRAM, [], cwd, { ...PROGRAM_ENV, ...env }, limit);
 }
 
 /** `bifrost` with these arguments, likewise. */
@@ -35,7 +36,7 @@ export function startCommand(
   cwd: string,
   env: Readonly<Record<string, string>>,
 ): Program {
-  return startBuilt('dist/cli.js', args, cwd, env);
+  return startBuilt(CLI_PROGRAM, args, cwd, env);
 }
 
 function startBuilt(
@@ -43,10 +44,10 @@ function startBuilt(
   args: readonly string[],
   cwd: string,
   env: Readonly<Record<string, string>>,
-  wrapper: readonly string[] = [],
+  launcher: readonly string[] = [],
 ): Program {
-  const node = [process.execPath, '--enable-source-maps', resolve(file), ...args];
-  const [command = '', ...rest] = [...wrapper, ...node];
+  const node = [process.execPath, '--enable-source-maps', file, ...args];
+  const [command = '', ...rest] = [...launcher, ...node];
   const child = spawn(command, rest, {
     cwd,
     env: { PATH: process.env['PATH'], ...env },

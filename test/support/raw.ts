@@ -2,6 +2,9 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
+export { clientFrame } from './client-frame.ts';
+export { handshake } from './handshake.ts';
+
 export interface RawReply {
   readonly status: number;
   /** Names in lower case. */
@@ -74,58 +77,4 @@ export class RawConnection {
     const body = head ? '' : (await this.take(Number(headers['content-length'] ?? 0))).toString();
     return { status: Number(statusLine.split(' ')[1]), headers, body, text: top + body };
   }
-}
-
-/** The lines of a correct websocket handshake, to be changed one at a time. */
-export function handshake({
-  path = '/subscribe',
-  method = 'GET',
-  headers = {},
-}: {
-  path?: string;
-  method?: string;
-  /** Undefined leaves a field out. */
-  headers?: Readonly<Record<string, string | undefined>>;
-} = {}): string {
-  const fields = {
-    Host: 'localhost',
-    Connection: 'Upgrade',
-    Upgrade: 'websocket',
-    'Sec-WebSocket-Version': '13',
-    'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
-    ...headers,
-  };
-  const lines = Object.entries(fields)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}: ${value}\r\n`);
-  return `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`;
-}
-
-/** A client frame (RFC 6455 §5.2), masked as clients must unless told otherwise. */
-export function clientFrame(
-  payload: string | Buffer,
-  { first = 0x81, masked = true }: { first?: number; masked?: boolean } = {},
-): Buffer {
-  const data = Buffer.from(payload);
-  const mask = Buffer.from([0x12, 0x34, 0x56, 0x78]);
-  const flag = masked ? 0x80 : 0;
-  const length =
-    data.length < 126
-      ? Buffer.from([flag | data.length])
-      : data.length < 65_536
-        ? Buffer.from([flag | 126, data.length >> 8, data.length & 0xff])
-        : Buffer.from([flag | 127, 0, 0, 0, 0, ...new Uint8Array(bigEndian(data.length))]);
-  if (!masked) return Buffer.concat([Buffer.from([first]), length, data]);
-  return Buffer.concat([
-    Buffer.from([first]),
-    length,
-    mask,
-    data.map((byte, index) => byte ^ (mask[index % 4] ?? 0)),
-  ]);
-}
-
-function bigEndian(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
 }

@@ -1,45 +1,30 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomInt } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
+import { endChild } from './child-cleanup.ts';
 
-/** Below the ports that systems give to outgoing connections: one of those might take it while nobody listens. */
-const LEAST_PORT = 10_000;
-const MOST_PORT = 15_999;
-
-/** A loopback port that is free now, and stays so. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const server = createServer().listen(randomInt(LEAST_PORT, MOST_PORT), '127.0.0.1');
-    try {
-      await once(server, 'listening');
-    } catch {
-      continue;
-    }
-    const { port } = server.address() as AddressInfo;
-    server.close();
-    await once(server, 'close');
-    return port;
-  }
-}
+export { freePort } from './free-port.ts';
 
 /** A real `redis-server` that keeps nothing on disk. It can be killed and started again on the same port. */
 export class RedisServer {
   readonly port: number;
   readonly #args: readonly string[];
+  readonly #launcher: readonly string[];
   /** For what Redis insists on writing, and so that it finds no configuration of this machine. */
   readonly #folder = mkdtempSync(join(tmpdir(), 'bifrost-redis-'));
   readonly #killAtExit = () => this.close();
   #child: ChildProcess | undefined;
 
-  /** `args` are further settings, as on the command line of `redis-server`. */
-  constructor(port: number, args: readonly string[] = []) {
+  /**
+   * `args` are further settings, as on the command line of `redis-server`. `launcher` is a command that runs the command
+   * behind it, such as `taskset -c 1`.
+   */
+  constructor(port: number, args: readonly string[] = [], launcher: readonly string[] = []) {
     this.port = port;
     this.#args = args;
+    this.#launcher = launcher;
     // Whatever becomes of this process, no server stays behind.
     process.once('exit', this.#killAtExit);
   }
@@ -50,14 +35,12 @@ export class RedisServer {
 
   /** Resolves when it accepts connections. */
   async start(): Promise<this> {
-    const child = spawn(
-      'redis-server',
-      [
-        ...['--bind', '127.0.0.1', '--port', String(this.port), '--dir', this.#folder],
-        ...['--save', '', '--appendonly', 'no', ...this.#args],
-      ],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    );
+    const [command = '', ...args] = [
+      ...[...this.#launcher, 'redis-server'],
+      ...['--bind', '127.0.0.1', '--port', String(this.port), '--dir', this.#folder],
+      ...['--save', '', '--appendonly', 'no', ...this.#args],
+    ];
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     let output = '';
     await new Promise<void>((resolve, reject) => {
@@ -80,13 +63,9 @@ export class RedisServer {
     return this;
   }
 
-  /** Resolves when it has taken the signal: for those that end a process, when it has ended. */
+  /** Resolves when it has ended. */
   async kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, 'exit');
-    child.kill(signal);
-    await exited;
+    if (this.#child !== undefined) await endChild(this.#child, signal);
   }
 
   /** Stops the whole process in its tracks; its connections stay open. */
