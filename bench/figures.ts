@@ -4,14 +4,14 @@ export type BroadcastFigures = {
   readonly cpuUsPerDelivery: number;
   readonly deliveriesPerSecond: number;
   readonly broadcastsPerSecond: number;
-  /** As the subscribers see it; a read takes what several writes brought when the reader was late. */
+  /** As counted by the subscribers. One read takes what several writes brought when the reader was late. */
   readonly framesPerRead: number;
-  /** What came through a subscriber's socket, frame headers included. */
+  /** Received by a subscriber's socket, frame headers included. */
   readonly bytesPerDelivery: number;
-  /** From the POST to the moment when the last subscriber has the message. */
+  /** The latency from the POST to the last subscriber's frame. */
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Of the server, at the end. */
+  /** Resident memory of the server at the end. */
   readonly rssBytes: number;
 };
 
@@ -20,14 +20,14 @@ export type ConnectionFigures = {
   /** User and system time of the server for one connection. */
   readonly cpuUsPerConnection: number;
   readonly connectionsPerSecond: number;
-  /** By how much the server grew, settled. */
+  /** By how much the server's resident memory grew. */
   readonly rssBytesPerConnection: number;
 };
 
 /** What one run showed, by name. */
 export type Figures = Readonly<Record<string, number>>;
 
-/** The value below which `share` of the sorted `values` lie. */
+/** The value below which `share` (0 to 1) of the sorted `values` lie. NaN without values. */
 export function quantile(values: readonly number[], share: number): number {
   return values[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN;
 }
@@ -39,7 +39,7 @@ function median(values: readonly number[]): number {
   );
 }
 
-/** The median of each figure by itself. There is at least one run, and all are of the same scenario. */
+/** The median of each figure over `runs`: at least one, all of the same scenario. */
 export function medians<F extends Figures>(runs: readonly F[]): F {
   const names = Object.keys(runs[0] ?? {}) as (keyof F)[];
   return Object.fromEntries(

@@ -1,33 +1,44 @@
-import type { Pace } from './publisher.ts';
+import type { Pace } from './load/publisher-process.ts';
 
-/** What is done before the measurement, to warm the server up, and during it. */
+/** How many broadcasts or subscribers: first to warm the server up, then during the measurement. */
 export interface Counts {
   readonly warmUp: number;
   readonly measured: number;
 }
 
-interface Common {
-  /** For `--scenario`. */
+/** What scenarios and trials have in common. */
+export interface ScenarioBase {
+  /** For `--scenario` and the JSON lines. */
   readonly name: string;
   /** For people. */
   readonly title: string;
   readonly full: Counts;
+  /** With `--quick`. */
   readonly quick: Counts;
 }
 
-/** Broadcasts to subscribers who are there already. Counts are broadcasts. */
-export interface BroadcastScenario extends Common {
+/** Broadcasts to subscribers who are connected already. Counts are broadcasts. */
+export interface BroadcastScenario extends ScenarioBase {
   readonly kind: 'broadcast';
   readonly subscribers: number;
   readonly pace: Pace;
 }
 
-/** Subscribers who connect and authenticate, each with a channel of its own, and stay. Counts are subscribers. */
-interface ConnectionScenario extends Common {
+/** Subscribers who connect, authenticate for a channel of their own, and stay. Counts are subscribers. */
+interface ConnectionScenario extends ScenarioBase {
   readonly kind: 'connection';
 }
 
 export type Scenario = BroadcastScenario | ConnectionScenario;
+
+export function countsOf(scenario: ScenarioBase, quick: boolean): Counts {
+  return quick ? scenario.quick : scenario.full;
+}
+
+/** How many connections are open at the same time, at most. */
+export function maxConnectionsOf(scenario: Scenario, { warmUp, measured }: Counts): number {
+  return scenario.kind === 'broadcast' ? scenario.subscribers : warmUp + measured;
+}
 
 export const scenarios: readonly Scenario[] = [
   {

@@ -1,0 +1,14 @@
+import { clusterTrial } from './cluster-trial.ts';
+import { compressionMemoryTrial, compressionTrial } from './compression-trials.ts';
+import { eventLoopTrial } from './event-loop-trial.ts';
+import { redisTrial } from './redis-trial.ts';
+import type { Trial } from './trial.ts';
+
+/** In the order of the report. */
+export const trials: readonly Trial[] = [
+  eventLoopTrial,
+  compressionTrial,
+  compressionMemoryTrial,
+  redisTrial,
+  clusterTrial,
+];

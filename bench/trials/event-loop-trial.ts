@@ -1,0 +1,88 @@
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import type { ServerProcess } from '../../test/support/server-process.ts';
+import { bifrostCommand } from '../competitors.ts';
+import { type Figures, quantile } from '../figures.ts';
+import { LatencyProbe } from '../latency-probe.ts';
+import { readSecondsWithoutCore } from '../process-stats.ts';
+import type { Counts } from '../scenarios.ts';
+import { SubscriberGroup } from '../subscriber-group.ts';
+import { withTestbed } from '../testbed.ts';
+import { bifrostSetup, type Trial } from './trial.ts';
+
+const SUBSCRIBERS = 10_000;
+const PACE = { inFlight: 4 };
+const PROBE_INTERVAL_MS = 50;
+
+/** What `event-loop-delay-probe.js` writes. */
+interface EventLoopDelay {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+/** The event loop delay of a server with `event-loop-delay-probe.js` since the last call. */
+async function takeEventLoopDelay({ child }: ServerProcess): Promise<EventLoopDelay> {
+  const written = once(child.stderr as Readable, 'data');
+  child.kill('SIGUSR2');
+  const [line] = await written;
+  return JSON.parse(String(line)) as EventLoopDelay;
+}
+
+const setup = bifrostSetup('Event loop delay', {
+  command: bifrostCommand('--import', import.meta.resolve('./event-loop-delay-probe.js')),
+});
+
+function measure({ warmUp, measured }: Counts): Promise<Figures> {
+  return withTestbed(setup, async (testbed) => {
+    const [server] = testbed.servers as [ServerProcess];
+    const group = await SubscriberGroup.create(testbed, { broadcasts: warmUp + measured });
+    await group.add(SUBSCRIBERS);
+    await group.broadcast(warmUp, PACE);
+
+    // What came before does not count.
+    await takeEventLoopDelay(server);
+    const withoutCoreBefore = readSecondsWithoutCore(server.pid);
+    const start = performance.now();
+    const probe = new LatencyProbe(
+      `http://127.0.0.1:${testbed.ports[0]}/info.json`,
+      PROBE_INTERVAL_MS,
+    );
+    const figures = await group.broadcast(measured, PACE);
+    const latenciesMs = await probe.stop();
+    const delay = await takeEventLoopDelay(server);
+    const seconds = (performance.now() - start) / 1_000;
+    const secondsWithoutCore = readSecondsWithoutCore(server.pid) - withoutCoreBefore;
+
+    return {
+      ...figures,
+      delayP50Ms: delay.p50Ms,
+      delayP99Ms: delay.p99Ms,
+      delayMaxMs: delay.maxMs,
+      withoutCorePercent: (secondsWithoutCore / seconds) * 100,
+      answers: latenciesMs.length,
+      answerP50Ms: quantile(latenciesMs, 0.5),
+      answerP99Ms: quantile(latenciesMs, 0.99),
+    };
+  });
+}
+
+/** While broadcasts go to many subscribers, other requests do not wait for long. */
+export const eventLoopTrial: Trial = {
+  kind: 'trial',
+  name: 'loop',
+  title: '1 → 10,000, 4 in flight',
+  full: { warmUp: 40, measured: 200 },
+  quick: { warmUp: 10, measured: 40 },
+  maxConnections: () => SUBSCRIBERS,
+  variants: [{ name: 'bifrost', title: 'Bifröst', measure }],
+  rows: [
+    { title: 'event loop delay p99, ms', figure: 'delayP99Ms', max: 25 },
+    { title: 'event loop delay max, ms', figure: 'delayMaxMs' },
+    { title: 'event loop delay p50, ms', figure: 'delayP50Ms' },
+    { title: '`GET /info.json` answered p99, ms', figure: 'answerP99Ms' },
+    { title: 'deliveries/s', figure: 'deliveriesPerSecond' },
+    { title: 'time without a core, %', figure: 'withoutCorePercent' },
+  ],
+  note: 'the delay includes the time in which other processes of the machine had the core of the server.',
+};

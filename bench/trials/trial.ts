@@ -1,0 +1,46 @@
+import { bifrost, bifrostCommand } from '../competitors.ts';
+import type { Figures } from '../figures.ts';
+import type { Counts, ScenarioBase } from '../scenarios.ts';
+import type { ServerSetup } from '../testbed.ts';
+
+/** What a trial measures: this server with some settings, or a server that it is compared with. */
+export interface TrialVariant {
+  /** For the JSON lines. */
+  readonly name: string;
+  /** For people. */
+  readonly title: string;
+  /** One run against new servers. Rejects when an answer is wrong or a single delivery is missing. */
+  measure(counts: Counts): Promise<Figures>;
+}
+
+/** A row of the report: a figure of the first variant, and what it is compared with. */
+export interface TrialRow {
+  readonly title: string;
+  /** The name of the figure. */
+  readonly figure: string;
+  /** The name of another variant, whose figure this one is compared with. */
+  readonly baseline?: string;
+  /** How to compare with the baseline. The figure is divided by that of the baseline unless given. */
+  readonly comparison?: 'difference';
+  /** The highest value that passes: of the comparison if there is a baseline, else of the figure. */
+  readonly max?: number;
+}
+
+/** A scenario that holds this server to a limit, or compares it with itself or one other under other settings. */
+export interface Trial extends ScenarioBase {
+  readonly kind: 'trial';
+  /** How many connections are open at the same time, at most. */
+  maxConnections(counts: Counts): number;
+  /** What this machine lacks, undefined when nothing. */
+  missingRequirement?(): string | undefined;
+  /** Measured one after another in every round. The report is about the first. */
+  readonly variants: readonly [TrialVariant, ...TrialVariant[]];
+  readonly rows: readonly TrialRow[];
+  /** What to know when reading the rows. */
+  readonly note?: string;
+}
+
+/** This server with other settings than in the scenarios. */
+export function bifrostSetup(title: string, settings: Partial<ServerSetup> = {}): ServerSetup {
+  return { title, protocol: bifrost.protocol, command: bifrostCommand(), ...settings };
+}
