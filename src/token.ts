@@ -1,13 +1,16 @@
+import { isUtf8 } from 'node:buffer';
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { isObject, type Parsed, type SignedClaims } from './protocol.ts';
 
-const OPTIONS: jwt.VerifyOptions = {
+const OPTIONS = {
   // Pinned: the header of a token must never choose the algorithm (RFC 8725 §3.1).
   algorithms: ['HS512'],
   // In whole seconds, so exactly this: a token is still good in the second that its `exp` names.
   clockTolerance: 1,
-};
+  // The header too.
+  complete: true,
+} as const satisfies jwt.VerifyOptions;
 
 /** Verifies HS512 JSON web tokens (RFC 7519) signed with the shared secret. */
 export class TokenVerifier {
@@ -45,11 +48,16 @@ const REFUSED: Parsed<never> = { ok: false, reason: 'Bad signature' };
 
 function verifyWith(token: string, key: KeyObject): SignedClaims | undefined {
   try {
-    const claims: unknown = jwt.verify(token, key, OPTIONS);
+    const { header, payload: claims } = jwt.verify(token, key, OPTIONS);
+    // RFC 7515 §4.1.11: extensions that must be understood, and jsonwebtoken ignores. We know none.
+    if (Object.hasOwn(header, 'crit')) return undefined;
     // jsonwebtoken lets any signed payload through; RFC 7519 §7.2 asks for a JSON object.
     if (!isObject(claims)) return undefined;
     const payload = token.slice(token.indexOf('.') + 1, token.lastIndexOf('.'));
-    return { claims, json: Buffer.from(payload, 'base64url').toString() };
+    const bytes = Buffer.from(payload, 'base64url');
+    // Whatever is not UTF-8 would be decoded to U+FFFD, and so two channel names to one.
+    if (!isUtf8(bytes)) return undefined;
+    return { claims, json: bytes.toString() };
   } catch {
     return undefined;
   }

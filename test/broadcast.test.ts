@@ -7,6 +7,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+/** The channel is U+FFFD to whoever decodes it as UTF-8 all the same. */
+const LATIN1 = Buffer.from('{"channel":"\xff","message":{}}', 'latin1');
 const MESSAGE = { event: 'new_item', data: '{}' };
 
 async function answer(response: Response) {
@@ -124,6 +126,16 @@ describe('POST /broadcast', () => {
     ['has a payload that is a number', signText('1')],
     ['has a payload that is not JSON', signText('{channel')],
     ['has a payload of bytes that are not UTF-8', signText(Buffer.from([0xff, 0xfe, 0x7b, 0x7d]))],
+    ['has a channel of bytes that are not UTF-8', signText(LATIN1)],
+    [
+      'has extensions that must be understood',
+      sign(claims, { header: { alg: 'HS512', crit: ['x'], x: 1 } }),
+    ],
+    [
+      'has a payload that is not encoded',
+      sign(claims, { header: { alg: 'HS512', crit: ['b64'], b64: false } }),
+    ],
+    ['has a list of no extensions', sign(claims, { header: { alg: 'HS512', crit: [] } })],
   ])('answers 400 Bad signature when the token %s', async (_, token) => {
     const { post } = await startServer();
     expect(await answer(await post(JSON.stringify({ token })))).toEqual(

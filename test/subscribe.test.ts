@@ -183,6 +183,8 @@ describe('authenticate', () => {
     ['that has expired', sign({ ...claims, exp: now() - 1 })],
     ['that is not valid yet', sign({ ...claims, nbf: now() + 60 })],
     ['whose payload is no object', signText('["a"]')],
+    ['with a crit header', sign(claims, { header: { alg: 'HS512', crit: ['exp'] } })],
+    ['whose payload is not UTF-8', signText(Buffer.from('{"channels":["\xff"]}', 'latin1'))],
     ['of garbage', 'garbage'],
     ['that is empty', ''],
     ['that is missing', undefined],
