@@ -1,6 +1,9 @@
+import type { IncomingMessage } from 'node:http';
+import { addressOf } from './address.ts';
+import type { BodyReader } from './body.ts';
 import { type Broker, BrokerUnavailable, type Published } from './broker.ts';
 import type { Config } from './config.ts';
-import { HttpError, json, readBody } from './http.ts';
+import { HttpError, json } from './http.ts';
 import { type Log, rateLimited } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { type Broadcast, type Parsed, parseBroadcast, parseBroadcastBody } from './protocol.ts';
@@ -10,6 +13,7 @@ import type { TokenVerifier } from './token.ts';
 /** What `POST /broadcast` works with. */
 export interface BroadcastContext {
   readonly config: Config;
+  readonly bodies: BodyReader;
   readonly tokens: TokenVerifier;
   readonly broker: Broker;
   readonly log: Log;
@@ -20,10 +24,8 @@ const REFUSAL_LOG_INTERVAL_MS = 10_000;
 
 /** `POST /broadcast`: publishes the message of a signed token and answers how many sockets it was handed to. */
 export function broadcastHandler(context: BroadcastContext): Handler {
-  const { config, tokens, broker, log, metrics } = context;
-  const logRefusal = rateLimited(REFUSAL_LOG_INTERVAL_MS, (error: HttpError) => {
-    log.warn({ status: error.status, error: error.message }, 'a broadcast was refused');
-  });
+  const { config, bodies, tokens, broker, log, metrics } = context;
+  const logRefusal = refusalLog(log, config.trustedProxies);
 
   const parse = (body: string): Broadcast => {
     const token = accept(parseBroadcastBody(body));
@@ -34,7 +36,7 @@ export function broadcastHandler(context: BroadcastContext): Handler {
   return (request, respond) => {
     const fail = (error: Error) => {
       const isRefusal = error instanceof HttpError;
-      if (isRefusal) logRefusal(error);
+      if (isRefusal) logRefusal(error, request);
       metrics?.broadcast(isRefusal ? 'refused' : 'failed');
       respond(explain(error));
     };
@@ -59,7 +61,25 @@ export function broadcastHandler(context: BroadcastContext): Handler {
       if (published instanceof Promise) published.then(answer, fail);
       else answer(published);
     };
-    readBody(request, config.maxBodyBytes, publish, fail);
+    bodies.read(request, publish, fail);
+  };
+}
+
+/** Logs refusals with who was refused, one in a while; each line says how many were left out since the last. */
+function refusalLog(log: Log, trustedProxies: number) {
+  let refused = 0;
+  const logOne = rateLimited(
+    REFUSAL_LOG_INTERVAL_MS,
+    ({ status, message }: HttpError, request: IncomingMessage) => {
+      const address = addressOf(request, trustedProxies);
+      const leftOut = refused - 1;
+      log.warn({ status, error: message, address, leftOut }, 'a broadcast was refused');
+      refused = 0;
+    },
+  );
+  return (error: HttpError, request: IncomingMessage) => {
+    refused += 1;
+    logOne(error, request);
   };
 }
 

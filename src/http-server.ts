@@ -6,7 +6,14 @@ import {
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { endWithReply, HttpError, pendingResponse, sendReply } from './http.ts';
+import {
+  afterAnswers,
+  endWithReply,
+  HttpError,
+  noteExpectation,
+  pendingResponse,
+  sendReply,
+} from './http.ts';
 import { type CertificateFiles, readCertificate } from './tls.ts';
 import { isWebsocketUpgrade } from './upgrade.ts';
 
@@ -56,15 +63,28 @@ export function createListener(
 
   // Node would end these without a word, or with an answer that is not ours.
   server.on('connect', (_request, socket: Duplex) => {
-    endWithReply(socket, new HttpError(404, 'Not found').toReply());
+    socket.on('error', () => socket.destroy());
+    afterAnswers(socket, () => endWithReply(socket, new HttpError(404, 'Not found').toReply()));
+  });
+  server.on('checkContinue', (request, response) => {
+    noteExpectation(request, response);
+    server.emit('request', request, response);
   });
   server.on('checkExpectation', (request, response) => {
     sendReply(request, response, new HttpError(417, 'Expectation failed').toReply());
   });
+  // Node says so again of all that a client sends afterwards.
+  const refused = new WeakSet<Duplex>();
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    // A second answer behind one that has begun would be worse than none.
-    if (pendingResponse(socket)?.headersSent) socket.destroy();
-    else endWithReply(socket, parserRefusal(error.code).toReply());
+    if (refused.has(socket)) return;
+    refused.add(socket);
+    const pending = pendingResponse(socket);
+    const refuse = () => endWithReply(socket, parserRefusal(error.code).toReply());
+    // Behind a whole request, which is answered first.
+    if (pending?.req.complete) afterAnswers(socket, refuse);
+    // A second answer to a request whose first has begun would be worse than none.
+    else if (pending?.headersSent) socket.destroy();
+    else refuse();
   });
   return {
     httpServer: server,

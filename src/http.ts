@@ -34,18 +34,57 @@ export class HttpError extends Error {
 /** A client that still sends when it is refused may read the answer for this long before the connection ends. */
 const LINGER_MS = 1_000;
 
-/** The newest request of each socket, as far as it is answered. */
-const latestResponse = new WeakMap<Duplex, ServerResponse>();
+/** What a connection may have of unanswered requests. One read of the socket brings thousands of small ones. */
+const MAX_UNANSWERED = 100;
 
-/** To be told of every request, before it is handled. */
-export function noteRequest(request: IncomingMessage, response: ServerResponse): void {
-  latestResponse.set(request.socket, response);
+interface Unanswered {
+  /** The response that is written last. */
+  newest: ServerResponse | undefined;
+  count: number;
+}
+
+/** The requests of each socket whose answers are still to come, or to be finished. */
+const unanswered = new WeakMap<Duplex, Unanswered>();
+
+/**
+ * To be told of every request. Returns whether it is to be handled: a connection with too many of them is ended, and
+ * what Node reads of it afterwards is answered no more.
+ */
+export function noteRequest(request: IncomingMessage, response: ServerResponse): boolean {
+  const { socket } = request;
+  if (socket.destroyed) return false;
+  let onSocket = unanswered.get(socket);
+  if (onSocket === undefined) {
+    onSocket = { newest: undefined, count: 0 };
+    unanswered.set(socket, onSocket);
+  }
+  onSocket.newest = response;
+  onSocket.count += 1;
+  response.on('close', noteAnswered);
+  if (onSocket.count <= MAX_UNANSWERED) return true;
+  socket.destroy();
+  return false;
+}
+
+/** Forgets the response, and with it the request: a connection that waits for its next one must not hold its last. */
+function noteAnswered(this: ServerResponse): void {
+  const onSocket = unanswered.get(this.req.socket);
+  if (onSocket === undefined) return;
+  onSocket.count -= 1;
+  if (onSocket.newest === this) onSocket.newest = undefined;
 }
 
 /** The answer on this socket that is still to come, or to be finished. */
 export function pendingResponse(socket: Duplex): ServerResponse | undefined {
-  const response = latestResponse.get(socket);
+  const response = unanswered.get(socket)?.newest;
   return response?.writableFinished ? undefined : response;
+}
+
+/** Runs `next` once the requests before are answered; never when the connection ends first. */
+export function afterAnswers(socket: Duplex, next: () => void): void {
+  const pending = pendingResponse(socket);
+  if (pending === undefined) next();
+  else pending.once('close', () => socket.destroyed || next());
 }
 
 /** The path of a request without query string and without one trailing slash. */
@@ -58,9 +97,17 @@ export function pathOf(request: IncomingMessage): string {
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path || '/';
 }
 
-/** Throws when the field is missing (RFC 9112 §3.2). Checked here because Node's own refusal has no body. */
+/** Throws when there is not one such field (RFC 9112 §3.2). Node's own refusal has no body, and lets two pass. */
 export function checkHost(request: IncomingMessage): void {
-  if (request.headers.host === undefined && request.httpVersion === '1.1') {
+  const { rawHeaders } = request;
+  let hosts = 0;
+  // Of several fields Node keeps the first in `headers` and says nothing of the others.
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  if (hosts > 1) throw new HttpError(400, 'Host header must be single', { Connection: 'close' });
+  if (hosts === 0 && request.httpVersion === '1.1') {
     throw new HttpError(400, 'Host header is required', { Connection: 'close' });
   }
 }
@@ -69,45 +116,20 @@ export function json(body: string): Reply {
   return { status: 200, contentType: 'application/json', body };
 }
 
-/**
- * Reads the body as UTF-8 text, whatever its Content-Type says. Whatever `onBody` throws goes to `onError`, and a 413
- * `HttpError` as soon as the body is longer than `maxBytes`. Neither hears of a client that goes away before the end:
- * there is nobody to answer.
- */
-export function readBody(
-  request: IncomingMessage,
-  maxBytes: number,
-  onBody: (body: string) => void,
-  onError: (error: Error) => void,
-): void {
-  const chunks: Buffer[] = [];
-  let length = 0;
+/** Requests whose clients wait for `100 Continue` before they send the body, and the response that can write it. */
+const awaitingContinue = new WeakMap<IncomingMessage, ServerResponse>();
 
-  const refuse = () => {
-    request.off('data', onData);
-    request.off('end', onEnd);
-    onError(new HttpError(413, `Body must be at most ${maxBytes} bytes`, { Connection: 'close' }));
-  };
-  const onData = (chunk: Buffer) => {
-    length += chunk.length;
-    if (length > maxBytes) refuse();
-    else chunks.push(chunk);
-  };
-  const onEnd = () => {
-    try {
-      const [only = Buffer.alloc(0)] = chunks;
-      onBody((chunks.length > 1 ? Buffer.concat(chunks, length) : only).toString());
-    } catch (error) {
-      onError(error as Error);
-    }
-  };
+/** Notes that the client asked whether its body is wanted (RFC 9110 §10.1.1). */
+export function noteExpectation(request: IncomingMessage, response: ServerResponse): void {
+  awaitingContinue.set(request, response);
+}
 
-  if (Number(request.headers['content-length']) > maxBytes) {
-    refuse();
-    return;
-  }
-  request.on('data', onData);
-  request.on('end', onEnd);
+/** To be called when the body is going to be read: a client that waits for that is told to send it. */
+export function continueReading(request: IncomingMessage): void {
+  const response = awaitingContinue.get(request);
+  if (response === undefined) return;
+  awaitingContinue.delete(request);
+  response.writeContinue();
 }
 
 /** Writes the whole answer; a HEAD request gets its headers only. */
@@ -115,8 +137,12 @@ export function sendReply(request: IncomingMessage, response: ServerResponse, re
   // A flat list is what Node takes without looking at it twice.
   const fields = ['Content-Type', reply.contentType];
   fields.push('Content-Length', String(Buffer.byteLength(reply.body)));
-  for (const name in reply.headers) {
-    const value = reply.headers[name] ?? '';
+  // A client that was never told to send its body may send it or not: where the next request begins is not known.
+  const headers = awaitingContinue.has(request)
+    ? { Connection: 'close', ...reply.headers }
+    : reply.headers;
+  for (const name in headers) {
+    const value = headers[name] ?? '';
     // What it says of the connection must not keep it open.
     const isLast = name === 'Connection' && isLastOn(request, response) && value !== 'close';
     fields.push(name, isLast ? `${value}, close` : value);
@@ -124,7 +150,7 @@ export function sendReply(request: IncomingMessage, response: ServerResponse, re
   response.writeHead(reply.status, fields);
 
   const body = request.method === 'HEAD' ? '' : reply.body;
-  if (request.complete || reply.headers?.['Connection'] !== 'close') {
+  if (request.complete || headers?.['Connection'] !== 'close') {
     response.end(body);
     return;
   }
@@ -144,6 +170,7 @@ export function sendReply(request: IncomingMessage, response: ServerResponse, re
 /** Whether client or server have said that the connection ends with this answer. */
 function isLastOn(request: IncomingMessage, response: ServerResponse): boolean {
   return (
+    awaitingContinue.has(request) ||
     response.getHeader('Connection') === 'close' ||
     /\bclose\b/i.test(request.headers.connection ?? '')
   );

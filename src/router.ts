@@ -49,9 +49,9 @@ export function createRouter(routes: Readonly<Record<string, Handler>>, log: Log
 
   return (request, response) => {
     // Without listeners a reset connection would end the process.
-    noteRequest(request, response);
     request.on('error', ignore);
     response.on('error', ignore);
+    if (!noteRequest(request, response)) return;
 
     const respond: Respond = (answer) => sendReply(request, response, toReply(answer));
     try {

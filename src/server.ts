@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { addressOf } from './address.ts';
+import { BodyReader } from './body.ts';
 import { broadcastHandler } from './broadcast.ts';
 import { type Broker, LocalBroker } from './broker.ts';
 import { RemoteBroker } from './broker-remote.ts';
@@ -68,6 +69,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
       log.warn('a token was signed with a secret of JWT_SECRET_PREVIOUS'),
     ),
   );
+  const bodies = new BodyReader(config.maxBodyBytes);
   const heartbeat = new Heartbeat(config.pingIntervalMs, TICK_MS);
   const deadlines = new Wheel<Connection>(TICK_MS, (connection) => connection.expire());
   const connections = new Set<Connection>();
@@ -119,7 +121,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
         'GET /': landingPage({ playground: config.development }),
         'GET /info.json': infoHandler(broker),
         'GET /healthz': healthHandler(health),
-        'POST /broadcast': broadcastHandler({ config, tokens, broker, log, metrics }),
+        'POST /broadcast': broadcastHandler({ config, bodies, tokens, broker, log, metrics }),
         'GET /subscribe': upgradeRequired,
         ...(metrics && {
           'GET /metrics': metricsHandler(
@@ -127,7 +129,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
             config.metricsToken,
           ),
         }),
-        ...(config.development && playgroundRoutes(config)),
+        ...(config.development && playgroundRoutes(config, bodies)),
       },
       log,
     ),

@@ -4,7 +4,14 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { acceptableOffer } from './compression.ts';
 import type { Config } from './config.ts';
-import { checkHost, endWithReply, HttpError, pathOf, pendingResponse } from './http.ts';
+import {
+  afterAnswers,
+  checkHost,
+  endWithReply,
+  HttpError,
+  pathOf,
+  pendingResponse,
+} from './http.ts';
 import { OwnedWebSocket } from './websocket.ts';
 
 // Options that Node and ws know and their type packages do not yet.
@@ -80,19 +87,19 @@ export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeO
   });
 
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // Sent before the answer to an earlier request: that would come out in the middle of the websocket's frames,
-    // and Node does not survive it on a socket that it is given back.
-    if (pendingResponse(socket) !== undefined) {
-      socket.on('error', () => {});
-      socket.destroy();
-      return;
-    }
-    if (!isWebsocketUpgrade(request)) {
-      ignoreUpgrade(server, request, socket, head);
-      return;
-    }
     // Node stops listening for errors on an upgraded socket; a reset would end the process.
     socket.on('error', destroySocket);
+    if (!isWebsocketUpgrade(request)) {
+      // Node does not survive a socket that is given back to it while an answer is still to come on it.
+      afterAnswers(socket, () => ignoreUpgrade(server, request, socket, head));
+      return;
+    }
+    if (pendingResponse(socket) !== undefined) {
+      // The answers before would come out in the middle of the websocket's frames.
+      const reply = new HttpError(400, 'Bad request').toReply();
+      afterAnswers(socket, () => endWithReply(socket, reply));
+      return;
+    }
     try {
       checkHandshake(request, config);
       admit();
@@ -151,6 +158,12 @@ function ignoreUpgrade(
   socket: Duplex,
   head: Buffer,
 ): void {
+  socket.off('error', destroySocket);
+  if (!socket.writable) {
+    // Its last answer was the last on the connection.
+    socket.destroy();
+    return;
+  }
   const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`];
   const { rawHeaders } = request;
   for (let index = 0; index < rawHeaders.length; index += 2) {

@@ -178,6 +178,59 @@ describe('requests sent before the answer to the last one', () => {
   });
 
   it.each([
+    ['one', post('')],
+    ['several', post('').repeat(3)],
+  ])('are answered before a websocket behind %s is refused', async (_, requests) => {
+    const { raw, broadcast } = await startServer();
+    const connection = await raw();
+    connection.write(requests + handshake() + post(''));
+    for (let n = 0; n < requests.length; n += post('').length) {
+      expect((await connection.reply()).body).toBe('{"message":"Success","deliveries":0}');
+    }
+    expect(await connection.reply()).toMatchObject({
+      status: 400,
+      headers: { connection: 'close', 'content-type': 'application/json' },
+      body: '{"error":"Bad request"}',
+    });
+    expect((await connection.ended).length).toBe(0);
+    expect(await broadcast('a', {})).toBe(0);
+  });
+
+  it.each([
+    ['what is no HTTP', 'garbage\r\n\r\n', 400],
+    ['CONNECT', 'CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n', 404],
+  ])('are answered before %s is refused', async (_, request, status) => {
+    const { raw } = await startServer();
+    const connection = await raw();
+    connection.write(post('') + request).write('garbage');
+    expect((await connection.reply()).status).toBe(200);
+    connection.write('garbage');
+    expect((await connection.reply()).status).toBe(status);
+    expect((await connection.ended).length).toBe(0);
+  });
+
+  it('are answered when an upgrade to be ignored is among them', async () => {
+    const { raw } = await startServer();
+    const connection = await raw();
+    // More often than a socket may have listeners before Node warns of a leak.
+    for (let n = 0; n < 12; n += 1) {
+      connection.write(post('') + post(H2C) + post(''));
+      for (let answer = 0; answer < 3; answer += 1) {
+        expect((await connection.reply()).status).toBe(200);
+      }
+    }
+  });
+
+  it('end their connection when more than a hundred wait', async () => {
+    const { raw, broadcast } = await startServer();
+    const connection = await raw();
+    connection.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(1_000));
+    const text = await connection.ended.catch(() => Buffer.alloc(0));
+    expect(text.toString('latin1').split('HTTP/1.1 200').length).toBeLessThan(500);
+    expect(await broadcast('a', {})).toBe(0);
+  });
+
+  it.each([
     ['an upgrade to be ignored', post('') + post(H2C)],
     ['a websocket', post('') + handshake()],
     ['a websocket, in the middle of many', post('') + post('') + handshake() + post('')],
@@ -232,6 +285,9 @@ describe("what Node's parser refuses", () => {
       400,
     ],
     ['no Host', 'GET / HTTP/1.1\r\n\r\n', 400],
+    ['two Hosts', 'GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n', 400],
+    ['two Hosts of an upgrade', handshake({ headers: { hOST: 'localhost' } }), 400],
+    ['two Hosts of HTTP/1.0', 'GET / HTTP/1.0\r\nHost: x\r\nhost: y\r\n\r\n', 400],
     [
       'a broken chunk',
       'POST /broadcast HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n',

@@ -71,17 +71,22 @@ describe('the log', () => {
     }
   });
 
-  it('says that broadcasts are refused, once in a while', async () => {
+  it('says whose broadcasts are refused, once in a while', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
     const { lines, log } = recordingLog('info');
-    const { post } = await startServer({}, log);
-    for (let n = 0; n < 5; n += 1) await post('garbage');
+    const { post } = await startServer({ TRUST_PROXY: '1' }, log);
+    for (let n = 1; n <= 5; n += 1) await post('garbage', { 'X-Forwarded-For': `203.0.113.${n}` });
+    vi.advanceTimersByTime(10_000);
+    await post('{}');
+    vi.advanceTimersByTime(10_000);
+    await post('{}');
+
+    const line = { level: 40, status: 400, msg: 'a broadcast was refused' };
+    const error = 'token must be a string';
     expect(lines).toEqual([
-      {
-        level: 40,
-        status: 400,
-        error: 'Body must be a JSON object',
-        msg: 'a broadcast was refused',
-      },
+      { ...line, error: 'Body must be a JSON object', address: '203.0.113.1', leftOut: 0 },
+      { ...line, error, address: '127.0.0.1', leftOut: 4 },
+      { ...line, error, address: '127.0.0.1', leftOut: 0 },
     ]);
   });
 

@@ -2,8 +2,9 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import jwt from 'jsonwebtoken';
+import type { BodyReader } from '../body.ts';
 import type { Config } from '../config.ts';
-import { HttpError, json, readBody } from '../http.ts';
+import { HttpError, json } from '../http.ts';
 import { isObject, parseJson } from '../protocol.ts';
 import type { Handler } from '../router.ts';
 import { closeCodeRows } from './close-code-table.ts';
@@ -16,10 +17,13 @@ const TOKEN_LIFETIME_SECONDS = 60;
  * The playground: a page to try the server with, and an endpoint that signs whatever it is asked to.
  * For development only: whoever reaches these routes can subscribe and broadcast to everything.
  */
-export function playgroundRoutes(config: Config): Readonly<Record<string, Handler>> {
+export function playgroundRoutes(
+  config: Config,
+  bodies: BodyReader,
+): Readonly<Record<string, Handler>> {
   return {
     'GET /test': pageHandler(playgroundPage()),
-    'POST /test/token': mintHandler(config),
+    'POST /test/token': mintHandler(config, bodies),
   };
 }
 
@@ -34,7 +38,7 @@ function playgroundPage(): Page {
 }
 
 /** `POST /test/token`: `{"claims":{…}}` → `{"token":"…"}`, good for a minute unless the claims have their own `exp`. */
-function mintHandler(config: Config): Handler {
+function mintHandler(config: Config, bodies: BodyReader): Handler {
   const key = createSecretKey(config.jwtSecret, 'utf8');
   return (request, respond) => {
     refuseForeignPages(request, config);
@@ -46,7 +50,7 @@ function mintHandler(config: Config): Handler {
         headers: { 'Cache-Control': 'no-store' },
       });
     };
-    readBody(request, config.maxBodyBytes, mint, respond);
+    bodies.read(request, mint, respond);
   };
 }
 
