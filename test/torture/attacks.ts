@@ -1,4 +1,5 @@
 import type { Attack } from './attack.ts';
+import { finishedBodies, tinyChunks, unfinishedBodies } from './bodies.ts';
 import { churn } from './churn.ts';
 import { brokenFrames, oddButLegal, pingsInChunks, pingsUnread, tinyFragments } from './frames.ts';
 import { fuzzedFrames, fuzzedHttp } from './fuzz.ts';
@@ -26,6 +27,9 @@ export const attacks: Readonly<Record<string, Attack>> = {
   [SLOW_HTTP]: slowHttp,
   'oversized headers': oversizedHeaders,
   'oversized bodies': oversizedBodies,
+  'tiny chunks': tinyChunks,
+  'unfinished bodies': unfinishedBodies,
+  'finished bodies': finishedBodies,
   'malformed HTTP': malformedHttp,
   'malformed broadcasts': malformedBroadcasts,
   'forged tokens': forgedTokens,

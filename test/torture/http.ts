@@ -1,12 +1,10 @@
 import type { Socket } from 'node:net';
 import { sign } from '../support/tokens.ts';
 import { type Attack, inParallel, Random, seedFor, type Target, times } from './attack.ts';
+import { MAX_BODY_BYTES } from './bodies.ts';
 import { describeTalk, isError, post, type TalkOptions, talkHttp } from './http-wire.ts';
 import { Tally } from './tally.ts';
 import { handshake } from './wire.ts';
-
-/** Above the server's MAX_BODY_BYTES. */
-const MAX_BODY_BYTES = 1_572_864;
 
 interface Refused {
   readonly what: string;
