@@ -74,6 +74,41 @@ describe('the samples of the README', { timeout: 30_000 }, () => {
     expect(await alice.next()).toEqual({ event: 'fence' });
   });
 
+  it.each(['1. Hand out tokens', '3. Broadcast'])(
+    'sign in Node with a key that is prepared once: %s',
+    async (heading) => {
+      const { url } = await startServer();
+      const folder = await sampleFolder({
+        'package.json': '{"type":"module"}',
+        // Says of every signature whether its key is one, and whether it was seen before.
+        'observe.js': `
+          import { KeyObject } from 'node:crypto';
+          import jwt from 'jsonwebtoken';
+          const { sign } = jwt;
+          let last;
+          jwt.sign = (claims, key, options) => {
+            console.log('signs with', key instanceof KeyObject ? 'a key,' : 'a text,', key === last ? 'the same' : 'another');
+            last = key;
+            return sign(claims, key, options);
+          };
+        `,
+        'session.js': 'export const currentUser = async () => ({ id: 1 });',
+        'sample.js': `import './observe.js';\n${snippet(heading, 'js')}`,
+        'twice.js': `
+          import * as sample from './sample.js';
+          const response = { setHeader() {}, end() {} };
+          for (const _ of [1, 2]) await (sample.bifrostToken ?? sample.broadcast)?.({}, response);
+        `,
+      });
+      const printed = await run(NODE, ['twice.js'], { cwd: folder, env: appEnv(url) });
+      expect(printed.match(/signs with .*/g)).toEqual(
+        heading === '3. Broadcast'
+          ? ['signs with a key, another']
+          : ['signs with a key, another', 'signs with a key, the same'],
+      );
+    },
+  );
+
   it('broadcast from Node', async () => {
     const { url, connect } = await startServer();
     const alice = await (await connect()).subscribe('user:1');
@@ -155,6 +190,14 @@ describe('the tables of the README', () => {
     }
     expect(documented).toHaveLength(all.length);
     for (const [code, , when] of documented) expect.soft(when, code).not.toBe('');
+  });
+
+  it('say "no" of the close codes after which the browser client stays away', () => {
+    const final = table('code | reason | when | come back?')
+      .filter(([, , , comeBack]) => /^(no|not)\b/.test(comeBack ?? ''))
+      .map(([code]) => Number(code));
+    const list = /const FINAL = \[(.*)\]/.exec(snippet('2. Subscribe in the browser', 'html'))?.[1];
+    expect(new Set(list?.split(', ').map(Number))).toEqual(new Set(final));
   });
 
   it('list every variable in the order of the configuration', () => {

@@ -58,14 +58,45 @@ async function startApp(bifrostPort: number, answerToken: () => Answer) {
   return `http://127.0.0.1:${(app.address() as AddressInfo).port}/`;
 }
 
-const goodToken = (): Answer => ({
+const tokenFor = (channels: readonly string[], secret?: string): Answer => ({
   status: 200,
-  body: JSON.stringify({ token: sign({ channels: ['user:1'] }) }),
+  body: JSON.stringify({ token: sign({ channels }, secret === undefined ? {} : { secret }) }),
 });
+const goodToken = () => tokenFor(['user:1']);
+const refusedToken = () => tokenFor(['user:1'], 'another secret');
 
 /** Resolves when the page's console says this. To be called before the cause. */
 const says = (page: Page, text: string) =>
   page.waitForEvent('console', (message) => message.text() === text);
+
+/** Keeps what becomes of each websocket, and takes the luck out of delays: they are the shortest there can be. */
+const OBSERVE_SOCKETS = `
+  Math.random = () => 0;
+  window.closings = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      closings.push(new Promise((resolve) => this.addEventListener('close', () => resolve())));
+    }
+  };
+`;
+
+/** How many websockets the page has opened. */
+const socketsOpened = (page: Page) => page.evaluate<number>('closings.length');
+
+/** Runs the page's timers until it opens the next websocket; resolves to how long that took by them. */
+async function nextSocketMs(page: Page): Promise<number> {
+  const before = await socketsOpened(page);
+  // No further: the library gives a connection two seconds to come about, by the same timers.
+  const stepMs = 250;
+  for (let ms = stepMs; ; ms += stepMs) {
+    await page.clock.runFor(stepMs);
+    if ((await socketsOpened(page)) > before) return ms;
+  }
+}
+
+/** Resolves when the newest websocket of the page has closed. */
+const lastClosed = (page: Page) => page.evaluate('closings.at(-1)');
 
 describe('the browser client of the README', () => {
   let browser: Browser;
@@ -149,5 +180,76 @@ describe('the browser client of the README', () => {
     }, `ws://127.0.0.1:${port}/subscribe?fence`);
     await fence;
     expect(sockets.map((socket) => new URL(socket.url()).search)).toEqual(['', '?fence']);
+  });
+
+  /** A page whose timers run only while the test says so. */
+  const newPausedPage = async () => {
+    const page = await newPage();
+    await page.addInitScript(OBSERVE_SOCKETS);
+    await page.clock.install({ time: 0 });
+    await page.clock.pauseAt(1_000);
+    return page;
+  };
+
+  it('asks for few tokens when each is refused: less and less often', async () => {
+    const { port } = await startServer();
+    let tokensAsked = 0;
+    const url = await startApp(port, () => {
+      tokensAsked += 1;
+      return refusedToken();
+    });
+    const page = await newPausedPage();
+    await page.goto(url);
+    await lastClosed(page);
+    const delays: number[] = [];
+    for (let n = 0; n < 7; n += 1) {
+      delays.push(await nextSocketMs(page));
+      await lastClosed(page);
+    }
+    // Half a second, and each half as long again.
+    expect(delays).toEqual([500, 750, 1_250, 1_750, 2_750, 4_000, 5_750]);
+    expect(tokensAsked).toBe(8);
+  });
+
+  it('comes back soon only when it was subscribed for a while', async () => {
+    const bifrost = await startServer();
+    const answers = [refusedToken(), refusedToken(), refusedToken()];
+    const url = await startApp(bifrost.port, () => answers.shift() ?? goodToken());
+    const page = await newPausedPage();
+    const confirmed = says(page, 'subscribed to user:1');
+    await page.goto(url);
+    for (const delayMs of [500, 750, 1_250]) {
+      await lastClosed(page);
+      expect(await nextSocketMs(page)).toBe(delayMs);
+    }
+    await confirmed;
+
+    const confirmedAgain = says(page, 'subscribed to user:1');
+    await bifrost.server.close();
+    await lastClosed(page);
+    const restarted = await startServer({ PORT: String(bifrost.port) });
+    expect(await nextSocketMs(page)).toBe(1_750);
+    await confirmedAgain;
+
+    await page.clock.runFor(30_000);
+    await restarted.server.close();
+    await lastClosed(page);
+    expect(await nextSocketMs(page)).toBe(500);
+  });
+
+  it('stays away after a close code that says so', async () => {
+    const { port } = await startServer({ MAX_CHANNELS_PER_CONNECTION: '1' });
+    let tokensAsked = 0;
+    const url = await startApp(port, () => {
+      tokensAsked += 1;
+      return tokenFor(['user:1', 'news']);
+    });
+    const page = await newPausedPage();
+    await page.goto(url);
+    await lastClosed(page);
+    // Far longer than the client would ever wait before it comes back.
+    await page.clock.runFor(120_000);
+    expect(await socketsOpened(page)).toBe(1);
+    expect(tokensAsked).toBe(1);
   });
 });
