@@ -9,7 +9,7 @@ const manifest = JSON.parse(read('package.json'));
 
 describe('Procfile', () => {
   it('starts Node itself, so that nothing stands between SIGTERM and the server', () => {
-    expect(read('Procfile')).toBe('web: node --enable-source-maps dist/main.js\n');
+    expect(read('Procfile')).toBe('web: node dist/main.js\n');
   });
 });
 

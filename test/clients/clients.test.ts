@@ -54,7 +54,7 @@ interface Stage {
 async function startStage(): Promise<Stage> {
   const env = { JWT_SECRET: SECRET, HOST: '127.0.0.1', PORT: '0' };
   // In a folder of its own, so that a developer's .env does not count.
-  const port = await startNode(['--enable-source-maps', MAIN], await temporaryFolder(), env);
+  const port = await startNode([MAIN], await temporaryFolder(), env);
   return {
     env: { JWT_SECRET: SECRET, BIFROST_URL: `http://127.0.0.1:${port}` },
     connect: () => connectClient(`ws://127.0.0.1:${port}/subscribe`),

@@ -46,7 +46,7 @@ function startBuilt(
   env: Readonly<Record<string, string>>,
   launcher: readonly string[] = [],
 ): Program {
-  const node = [process.execPath, '--enable-source-maps', file, ...args];
+  const node = [process.execPath, file, ...args];
   const [command = '', ...rest] = [...launcher, ...node];
   const child = spawn(command, rest, {
     cwd,
