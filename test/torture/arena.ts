@@ -36,9 +36,9 @@ const MAY_COST: Readonly<Record<string, number>> = {
   'unread confirmations': 256 * MEBIBYTE,
   'pings, unread': 64 * MEBIBYTE,
   'tiny fragments': 64 * MEBIBYTE,
-  'tiny chunks': 160 * MEBIBYTE,
+  'tiny chunks': 256 * MEBIBYTE,
   'unfinished bodies': 256 * MEBIBYTE,
-  'finished bodies': 128 * MEBIBYTE,
+  'finished bodies': 256 * MEBIBYTE,
 };
 /** Far more than any attack should cost, and less than a user would bear. */
 const HONEST_WAIT_AT_MOST_MS = 5_000;
