@@ -146,6 +146,14 @@ describe('the unfinished bodies of all connections', () => {
     }
   });
 
+  it('count with the many header fields that live as long as they do', async () => {
+    const { raw } = await startServer();
+    const head = announce(10).replace('\r\n\r\n', `\r\n${'ab:cd\r\n'.repeat(2_200)}\r\n`);
+    const connections: RawConnection[] = [];
+    for (let n = 0; n < 300; n += 1) connections.push((await raw()).write(`${head}x`));
+    expect((await connections[0]?.reply())?.status).toBe(503);
+  });
+
   it('leave small broadcasts alone, however many stall and come again', {
     timeout: 30_000,
   }, async () => {
