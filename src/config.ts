@@ -154,7 +154,7 @@ const variables = z.object({
       error: 'must be a URL that begins with redis:// or rediss://',
     })
     .optional(),
-  BROKER_PREFIX: z.string().default('bifrost:'),
+  BROKER_PREFIX: z.string().optional(),
   ON_BROKER_LOSS: z
     .enum(['keep', 'reconnect'], { error: 'must be keep or reconnect' })
     .default('keep'),
@@ -206,6 +206,12 @@ function bufferProblem(set: Readonly<Record<string, string | undefined>>): strin
 function isRedisUrl(text: string): boolean {
   if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return false;
   return /^\/?\d*$/.test(new URL(text).pathname);
+}
+
+/** Redis' pub/sub ignores database numbers, so two installations that differ in theirs need two prefixes. */
+function defaultPrefix(redisUrl: string | undefined): string {
+  const database = redisUrl === undefined ? 0 : Number(new URL(redisUrl).pathname.slice(1));
+  return database === 0 ? 'bifrost:' : `bifrost:${database}:`;
 }
 
 const ORIGINS_EXPECTED =
@@ -265,7 +271,7 @@ export function loadConfig(
     compression: data.COMPRESSION,
     processes: data.WEB_CONCURRENCY,
     redisUrl: data.REDIS_URL,
-    brokerPrefix: data.BROKER_PREFIX,
+    brokerPrefix: data.BROKER_PREFIX ?? defaultPrefix(data.REDIS_URL),
     reconnectOnBrokerLoss: data.ON_BROKER_LOSS === 'reconnect',
   });
 }

@@ -175,6 +175,19 @@ describe('loadConfig', () => {
     ]);
   });
 
+  it.each([
+    ['redis://redis', {}, 'bifrost:'],
+    ['redis://redis/', {}, 'bifrost:'],
+    ['redis://redis/0', {}, 'bifrost:'],
+    ['redis://user:password@redis:6379/2', {}, 'bifrost:2:'],
+    ['rediss://redis/015?x=3', {}, 'bifrost:15:'],
+    ['redis://redis/2', { BROKER_PREFIX: '' }, 'bifrost:2:'],
+    ['redis://redis/2', { BROKER_PREFIX: 'bifrost:' }, 'bifrost:'],
+    ['redis://redis/2', { BROKER_PREFIX: 'mine:' }, 'mine:'],
+  ])('with REDIS_URL=%s and %j has the prefix %s', (REDIS_URL, env, prefix) => {
+    expect(loadConfig({ ...secret, REDIS_URL, ...env }).brokerPrefix).toBe(prefix);
+  });
+
   it('does not show the password in a REDIS_URL that it refuses', () => {
     for (const REDIS_URL of ['http://user:password@redis', 'redis://user:password@redis/abc']) {
       expect(problems({ ...secret, REDIS_URL })).toEqual([

@@ -242,6 +242,21 @@ describe('one Redis', () => {
     expect(await redis.command('PUBSUB', 'CHANNELS', 'one:*')).toContain('one:channel:a');
   });
 
+  it('serves two installations that differ in the number of their database', async () => {
+    const redis = await startRedis();
+    const one = await startNode({ url: `${redis.url}/1` });
+    const two = await startNode({ url: `${redis.url}/2` });
+    for (const node of [one, two]) await node.becomes(200);
+    const mine = await (await one.connect()).subscribe('a');
+    const theirs = await (await two.connect()).subscribe('a');
+
+    expect(await post(one, 'a', { n: 1 })).toEqual(success(1));
+    expect(await post(two, 'a', { n: 2 })).toEqual(success(1));
+
+    expect(await mine.next()).toEqual({ n: 1 });
+    expect(await theirs.next()).toEqual({ n: 2 });
+  });
+
   it('makes every answer partial while somebody observes it', async () => {
     const redis = await startRedis();
     const pair = await startPair(redis);

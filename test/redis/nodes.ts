@@ -62,7 +62,7 @@ export async function startNode(
     log: book.log,
     onUnusable: (reason) => book.log.fatal(reason),
   });
-  const server = await startServer(env, book.log, { bus });
+  const server = await startServer({ REDIS_URL: url, ...env }, book.log, { bus });
   const health = async () => {
     const response = await fetch(`${server.url}/healthz`);
     return { status: response.status, body: await response.text() };
