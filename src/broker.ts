@@ -19,9 +19,12 @@ export interface Stats {
 export interface Broker {
   /** Whether broadcasts get through. */
   readonly isAvailable: boolean;
+  /** Texts that came from other processes, could not be of our nodes, and were dropped. */
+  readonly malformedTexts: number;
   /**
    * Asks for the channels' broadcasts on behalf of a subscriber of this node. Undefined when every broadcast posted
-   * from now on arrives here, else a promise of that moment. Never rejects: it waits for a broker that is away.
+   * from now on arrives here, else a promise of that moment. Never rejects: it waits for a broker that is away, and for
+   * ever once the subscriber has left.
    */
   join(subscriber: Subscriber, channels: readonly Channel[]): Promise<void> | undefined;
   /** Takes back all that the subscriber asked for. Safe to call twice. */
@@ -42,6 +45,7 @@ export class BrokerUnavailable extends Error {}
 /** The broker of a single process: its own hub has all the subscribers there are. */
 export class LocalBroker implements Broker {
   readonly isAvailable = true;
+  readonly malformedTexts = 0;
   readonly #hub: Hub;
 
   constructor(hub: Hub) {

@@ -99,6 +99,11 @@ export class ClusterBus implements Bus {
     this.#send({ kind: 'unsubscribe', topics });
   }
 
+  reset(): void {
+    this.#listener?.down();
+    this.#listener?.up();
+  }
+
   async close(): Promise<void> {}
 
   #request(message: (id: number) => ToPrimary): Promise<number> {

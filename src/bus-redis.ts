@@ -1,13 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createClient } from 'redis';
 import type { Bus, BusListener } from './bus.ts';
-import { type Log, rateLimited } from './log.ts';
+import type { Log } from './log.ts';
+import { RedisConnection } from './redis-connection.ts';
 
-/** A dead connection that TCP does not notice is noticed within their sum. */
-const PING_INTERVAL_MS = 3_000;
-const PING_TIMEOUT_MS = 4_000;
-/** From the first packet until it is known what answers there. */
-const CONNECT_TIMEOUT_MS = 5_000;
 /** Attempts to connect are this far apart, doubling, with up to as much again at random. */
 const LEAST_BACKOFF_MS = 100;
 const MOST_BACKOFF_MS = 2_500;
@@ -21,64 +16,56 @@ export interface RedisBusOptions {
   readonly onUnusable: (reason: string) => void;
 }
 
-const NO_ANSWER = new Error('Redis does not answer');
+const AWAY = new Error('Redis is away');
+const CLOSED = new Error('closed');
 
-type Client = ReturnType<typeof makeClient>;
-
-/** `ended` also ends an attempt to connect, which `destroy` does not. */
-function makeClient(url: string, ended: AbortSignal) {
-  return createClient({
-    url,
-    // What could not be sent at once must fail: sent later it would arrive after a 503.
-    disableOfflineQueue: true,
-    socket: { connectTimeout: CONNECT_TIMEOUT_MS, reconnectStrategy: false, signal: ended },
-  });
-}
-
-/** Redis' or Valkey's pub/sub. Two connections, since one that is subscribed can do nothing else. */
+/** Redis' or Valkey's pub/sub. */
 export class RedisBus implements Bus {
   readonly #url: string;
   readonly #log: Log;
-  readonly #logFailure: (error: unknown) => void;
   readonly #onUnusable: (reason: string) => void;
   readonly #closing = new AbortController();
-  #publisher: Client | undefined;
-  #subscriber: Subscriber | undefined;
+  readonly #logFailure: (error: unknown) => void;
+  /** The newest one, which may still be connecting. */
+  #attempt: RedisConnection | undefined;
+  /** The one that carries texts. */
+  #connection: RedisConnection | undefined;
   #running: Promise<void> = Promise.resolve();
-  #onMessage: (text: string, topic: string) => void = () => {};
+  #isRoleUnknown = false;
 
   constructor({ url, log, onUnusable }: RedisBusOptions) {
     this.#url = url;
     this.#log = log;
     this.#onUnusable = onUnusable;
-    this.#logFailure = rateLimited(LOG_INTERVAL_MS, (error) => {
-      log.error({ error: describe(error) }, 'Redis is away');
-    });
+    this.#logFailure = createFailureLog(log);
   }
 
   open(listener: BusListener): void {
-    this.#onMessage = (text, topic) => listener.message(topic, text);
     this.#running = this.#run(listener);
   }
 
-  async publish(topic: string, text: string): Promise<number> {
-    if (this.#publisher === undefined) throw new Error('Redis is away');
-    return this.#publisher.publish(topic, text);
+  publish(topic: string, text: string): Promise<number> {
+    return this.#connection?.publish(topic, text) ?? Promise.reject(AWAY);
   }
 
   async subscribe(topics: readonly string[]): Promise<void> {
     if (topics.length === 0) return;
-    if (this.#subscriber === undefined) throw new Error('Redis is away');
-    await this.#subscriber.subscribe(topics);
+    if (this.#connection === undefined) throw AWAY;
+    await this.#connection.subscribe(topics);
   }
 
   unsubscribe(topics: readonly string[]): void {
     // A connection that is lost has unsubscribed already.
-    this.#subscriber?.unsubscribe(topics);
+    this.#connection?.unsubscribe(topics);
+  }
+
+  reset(reason: string): void {
+    this.#connection?.lose(new Error(reason));
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#attempt?.lose(CLOSED);
     await this.#running;
   }
 
@@ -87,134 +74,74 @@ export class RedisBus implements Bus {
     const { signal } = this.#closing;
     let backoffMs = LEAST_BACKOFF_MS;
     while (!signal.aborted) {
-      let upSince = Number.POSITIVE_INFINITY;
-      const lost = new AbortController();
-      const ended = AbortSignal.any([lost.signal, signal]);
-      const clients = [this.#createClient(lost, ended), this.#createClient(lost, ended)] as const;
-      // A peer may take the connection and never say a word.
-      const timeout = setTimeout(() => lost.abort(NO_ANSWER), CONNECT_TIMEOUT_MS);
-      try {
-        await Promise.all(clients.map((client) => client.connect()));
-        if (await isCluster(clients[0])) {
-          this.#onUnusable(
-            'REDIS_URL names a Redis Cluster, whose PUBLISH counts one of its nodes only',
-          );
-          return;
-        }
-        ended.throwIfAborted();
-        clearTimeout(timeout);
-        this.#publisher = clients[0];
-        this.#subscriber = new Subscriber(clients[1], this.#onMessage, lost);
-        this.#log.info('Redis is there');
-        upSince = performance.now();
-        listener.up();
-        await this.#ping(clients, lost, ended);
-      } catch (error) {
-        if (!signal.aborted) this.#logFailure(lost.signal.aborted ? lost.signal.reason : error);
-      } finally {
-        clearTimeout(timeout);
-        const wasUp = this.#publisher !== undefined;
-        this.#publisher = undefined;
-        this.#subscriber = undefined;
-        for (const client of clients) client.destroy();
-        if (wasUp) listener.down();
-      }
+      const upMs = await this.#connect(listener);
       // One that connects and fails at once is left in peace like one that does not connect.
-      if (performance.now() - upSince > MOST_BACKOFF_MS) backoffMs = LEAST_BACKOFF_MS;
+      if (upMs > MOST_BACKOFF_MS) backoffMs = LEAST_BACKOFF_MS;
       await delay(backoffMs * (1 + Math.random()), undefined, { signal }).catch(() => {});
       backoffMs = Math.min(backoffMs * 2, MOST_BACKOFF_MS);
     }
   }
 
-  #createClient(lost: AbortController, ended: AbortSignal): Client {
-    const client = makeClient(this.#url, ended);
-    client.on('error', (error) => lost.abort(error));
-    client.on('end', () => lost.abort(new Error('Redis closed the connection')));
-    return client;
+  /** One connection, from the attempt to its loss. Resolves to how long it carried texts; never rejects. */
+  async #connect(listener: BusListener): Promise<number> {
+    let upSince = Number.POSITIVE_INFINITY;
+    const connection = new RedisConnection({
+      url: this.#url,
+      onMessage: (text, topic) => listener.message(topic, text),
+      onUnknownRole: () => this.#warnOfUnknownRole(),
+    });
+    this.#attempt = connection;
+    try {
+      if ((await connection.open()) === 'cluster') {
+        this.#closing.abort();
+        this.#onUnusable(
+          'REDIS_URL names a Redis Cluster, whose PUBLISH counts one of its nodes only',
+        );
+        return 0;
+      }
+      this.#connection = connection;
+      this.#log.info('Redis is there');
+      upSince = performance.now();
+      listener.up();
+      await connection.watch();
+    } catch (error) {
+      if (!this.#closing.signal.aborted) this.#logFailure(error);
+    } finally {
+      this.#attempt = undefined;
+      connection.destroy();
+      if (this.#connection !== undefined) {
+        this.#connection = undefined;
+        listener.down();
+      }
+    }
+    return performance.now() - upSince;
   }
 
-  /** Rejects when a connection is lost or does not answer; resolves on `close`. */
-  async #ping(
-    clients: readonly Client[],
-    lost: AbortController,
-    ended: AbortSignal,
-  ): Promise<void> {
-    while (!ended.aborted) {
-      await delay(PING_INTERVAL_MS, undefined, { signal: ended }).catch(() => {});
-      const timeout = setTimeout(() => lost.abort(NO_ANSWER), PING_TIMEOUT_MS);
-      // `ended` takes the sockets with it, and these fail.
-      await Promise.all(clients.map((client) => client.ping())).finally(() => {
-        clearTimeout(timeout);
-      });
-    }
-    if (lost.signal.aborted) throw lost.signal.reason;
+  #warnOfUnknownRole(): void {
+    if (this.#isRoleUnknown) return;
+    this.#isRoleUnknown = true;
+    this.#log.warn(
+      'Redis allows neither ROLE nor INFO replication: a failover that keeps connections open is not noticed',
+    );
   }
 }
 
-/** What the subscribed connection has been asked for, until it is lost. */
-class Subscriber {
-  readonly #client: Client;
-  readonly #onMessage: (text: string, topic: string) => void;
-  readonly #lost: AbortController;
-  /** Topics whose `SUBSCRIBE` is under way, with how many of them. */
-  readonly #subscribing = new Map<string, number>();
-  /** Those of them that nobody wants any more. */
-  readonly #unwanted = new Set<string>();
-
-  /** `lost` is told when Redis refuses a topic: its permissions may change, and until then this is no bus. */
-  constructor(
-    client: Client,
-    onMessage: (text: string, topic: string) => void,
-    lost: AbortController,
-  ) {
-    this.#client = client;
-    this.#onMessage = onMessage;
-    this.#lost = lost;
-  }
-
-  async subscribe(topics: readonly string[]): Promise<void> {
-    for (const topic of topics) {
-      this.#unwanted.delete(topic);
-      this.#subscribing.set(topic, (this.#subscribing.get(topic) ?? 0) + 1);
-    }
-    try {
-      await this.#client.subscribe([...topics], this.#onMessage);
-    } catch (error) {
-      this.#lost.abort(error);
-      throw error;
-    } finally {
-      this.unsubscribe(topics.filter((topic) => this.#settle(topic)));
-    }
-  }
-
-  unsubscribe(topics: readonly string[]): void {
-    // Sent now it would be forgotten by the client, which then takes a topic that is wanted again for subscribed
-    // already, just before Redis confirms the opposite.
-    const settled = topics.filter((topic) => !this.#subscribing.has(topic));
-    for (const topic of topics) if (this.#subscribing.has(topic)) this.#unwanted.add(topic);
-    if (settled.length > 0) this.#client.unsubscribe(settled, this.#onMessage).catch(() => {});
-  }
-
-  /** Whether the topic is to be left, now that its `SUBSCRIBE` has been answered. */
-  #settle(topic: string): boolean {
-    const others = (this.#subscribing.get(topic) ?? 0) - 1;
-    if (others > 0) {
-      this.#subscribing.set(topic, others);
-      return false;
-    }
-    this.#subscribing.delete(topic);
-    return this.#unwanted.delete(topic);
-  }
+/** Logs why Redis is away: a new reason at once, the same one from time to time. */
+function createFailureLog(log: Log): (error: unknown) => void {
+  let lastReason = '';
+  let lastTime = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    const reason = describe(error);
+    const now = performance.now();
+    if (reason === lastReason && now - lastTime < LOG_INTERVAL_MS) return;
+    lastReason = reason;
+    lastTime = now;
+    log.error({ error: reason }, 'Redis is away');
+  };
 }
 
 /** An error for every address that was tried has no text of its own. */
 function describe(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(describe).join(', ');
   return error instanceof Error ? error.message : String(error);
-}
-
-/** False too where the question is not allowed: managed services may forbid `INFO`. */
-async function isCluster(client: Client): Promise<boolean> {
-  const info = await client.info('cluster').catch(() => '');
-  return info.includes('cluster_enabled:1');
 }

@@ -10,6 +10,8 @@ export interface Bus {
   /** Resolves when all that is published from now on arrives; rejects when the bus was lost before that. */
   subscribe(topics: readonly string[]): Promise<void>;
   unsubscribe(topics: readonly string[]): void;
+  /** Gives the bus up as lost, since it does not carry what it took; like after any loss it comes `up` by itself. */
+  reset(reason: string): void;
   close(): Promise<void>;
 }
 

@@ -16,6 +16,14 @@ export interface CountedConnection {
   readonly bufferedBytes: number;
 }
 
+/** What is counted. */
+export interface MetricsSources {
+  readonly hub: Hub;
+  readonly connections: ReadonlySet<CountedConnection>;
+  readonly broker: { readonly malformedTexts: number };
+  readonly descriptors: { readonly shortages: number };
+}
+
 /** Codes that a peer may close with and that are told apart; any other would be a series of the peer's choice. */
 const PEER_CODES = new Set([1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011]);
 
@@ -35,11 +43,7 @@ export class Metrics {
   readonly #disconnects: Counter<'code'>;
   readonly #failures: Counter<'reason'>;
 
-  constructor(
-    hub: Hub,
-    connections: ReadonlySet<CountedConnection>,
-    descriptors: { readonly shortages: number },
-  ) {
+  constructor({ hub, connections, broker, descriptors }: MetricsSources) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     for (const name of MISNAMED_DEFAULTS) this.registry.removeSingleMetric(name);
@@ -77,24 +81,32 @@ export class Metrics {
       sum(({ bufferedBytes }) => bufferedBytes),
     );
 
-    new Counter({
-      name: 'bifrost_deliveries_total',
-      help: 'Messages and confirmations handed to websockets.',
-      registers,
-      collect() {
-        this.reset();
-        this.inc(hub.deliveries);
-      },
-    });
-    new Counter({
-      name: 'bifrost_descriptor_shortages_total',
-      help: 'Checks, ten a second, that found no file descriptor left for another connection.',
-      registers,
-      collect() {
-        this.reset();
-        this.inc(descriptors.shortages);
-      },
-    });
+    const counter = (name: string, help: string, read: () => number) => {
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          this.reset();
+          this.inc(read());
+        },
+      });
+    };
+    counter(
+      'bifrost_deliveries_total',
+      'Messages and confirmations handed to websockets.',
+      () => hub.deliveries,
+    );
+    counter(
+      'bifrost_descriptor_shortages_total',
+      'Checks, ten a second, that found no file descriptor left for another connection.',
+      () => descriptors.shortages,
+    );
+    counter(
+      'bifrost_broker_malformed_texts_total',
+      'Texts under BROKER_PREFIX that no node can have written; they were dropped.',
+      () => broker.malformedTexts,
+    );
     const broadcasts = this.#broadcasts;
     new Counter({
       name: 'bifrost_broadcasts_total',

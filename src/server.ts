@@ -73,10 +73,17 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
   const heartbeat = new Heartbeat(config.pingIntervalMs, TICK_MS);
   const deadlines = new Wheel<Connection>(TICK_MS, (connection) => connection.expire());
   const connections = new Set<Connection>();
+  const logMalformed = rateLimited(MINUTE_MS, (topic: string) => {
+    log.warn(
+      { topic, dropped: broker.malformedTexts },
+      'dropped what another program published under BROKER_PREFIX',
+    );
+  });
   const broker: Broker =
     bus === undefined
       ? new LocalBroker(hub)
       : new RemoteBroker(hub, bus, {
+          onMalformed: logMalformed,
           prefix: config.brokerPrefix,
           onChange(isAvailable) {
             if (isAvailable) log.info('broadcasts get through');
@@ -92,7 +99,9 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
       ),
     ),
   );
-  const metrics = config.metrics ? new Metrics(hub, connections, descriptors) : undefined;
+  const metrics = config.metrics
+    ? new Metrics({ hub, connections, broker, descriptors })
+    : undefined;
   const context: ConnectionContext = {
     config,
     log,

@@ -1,13 +1,20 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { BrokerUnavailable } from '../src/broker.ts';
 import { RemoteBroker } from '../src/broker-remote.ts';
 import type { Bus, BusListener } from '../src/bus.ts';
 import { ClusterBus, Exchange } from '../src/bus-cluster.ts';
+import { payloadOf } from '../src/frame.ts';
 import { Hub } from '../src/hub.ts';
 import type { Channel } from '../src/protocol.ts';
 import { behavesAsBroker, isHealthy } from './support/broker-suite.ts';
+import { recordingLog } from './support/log.ts';
 import { startServer, type TestServer } from './support/server.ts';
 import { sign } from './support/tokens.ts';
+
+const OTHER = 'abcdefab-2222-4333-8444-555555555555';
 
 const silent = pino({ level: 'silent' });
 
@@ -53,6 +60,7 @@ class ManualBus implements Bus {
   }[] = [];
   readonly subscribing: { topics: readonly string[]; confirm: () => void; fail: () => void }[] = [];
   readonly unsubscribed: (readonly string[])[] = [];
+  readonly resets: string[] = [];
 
   open(listener: BusListener): void {
     this.listener = listener;
@@ -74,6 +82,10 @@ class ManualBus implements Bus {
     this.unsubscribed.push(topics);
   }
 
+  reset(reason: string): void {
+    this.resets.push(reason);
+  }
+
   async close(): Promise<void> {}
 
   /** Comes up and confirms all that is asked of it. */
@@ -86,7 +98,18 @@ class ManualBus implements Bus {
     for (let next = this.subscribing.shift(); next; next = this.subscribing.shift()) {
       next.confirm();
       await settle();
+      if (next.topics[0]?.startsWith('p:node:') || next.topics[0]?.startsWith('bifrost:node:')) {
+        this.carryProbe();
+        await settle();
+      }
     }
+  }
+
+  /** Carries what the node published last, to itself. */
+  carryProbe(): void {
+    const probe = this.published.pop();
+    probe?.reach(1);
+    this.listener?.message(probe?.topic ?? '', probe?.text ?? '');
   }
 }
 
@@ -125,6 +148,25 @@ describe('a node whose bus comes and goes', () => {
     bus.listener?.down();
     expect(await health()).toBe('{"status":"broker unavailable"}');
     expect((await fetch(`${node.url}/info.json`)).status).toBe(200);
+  });
+
+  it('drops what other programs publish under its prefix, counts it and says so once', async () => {
+    const { log, lines } = recordingLog('warn');
+    const bus = new ManualBus();
+    const node = await startServer({ METRICS: 'true' }, log, { bus });
+    const metrics = async () => (await fetch(`${node.url}/metrics`)).text();
+    expect(await metrics()).toContain('\nbifrost_broker_malformed_texts_total 0\n');
+    await bus.comeUp();
+    for (const text of ['hello', '', '{}']) bus.listener?.message('bifrost:channel:a', text);
+    expect(await metrics()).toContain('\nbifrost_broker_malformed_texts_total 3\n');
+    expect(lines).toEqual([
+      {
+        level: 40,
+        topic: 'bifrost:channel:a',
+        dropped: 1,
+        msg: 'dropped what another program published under BROKER_PREFIX',
+      },
+    ]);
   });
 
   it('withholds confirmations until it is there; pongs may overtake them', async () => {
@@ -193,11 +235,13 @@ describe('RemoteBroker', () => {
     const hub = new Hub();
     const bus = new ManualBus();
     const changes: boolean[] = [];
+    const malformed: string[] = [];
     const broker = new RemoteBroker(hub, bus, {
       prefix: 'p:',
       onChange: (isAvailable) => changes.push(isAvailable),
+      onMalformed: (topic) => malformed.push(topic),
     });
-    return { hub, bus, broker, changes };
+    return { hub, bus, broker, changes, malformed };
   }
 
   const channel = 'a' as Channel;
@@ -254,6 +298,8 @@ describe('RemoteBroker', () => {
 
     bus.listener?.up();
     bus.subscribing.shift()?.confirm();
+    await settle();
+    bus.carryProbe();
     await settle();
     expect(bus.subscribing.map(({ topics }) => topics)).toEqual([['p:channel:a']]);
     expect([broker.isAvailable, isJoined]).toEqual([false, false]);
@@ -323,21 +369,156 @@ describe('RemoteBroker', () => {
   it('tells the publisher how many it delivered, 0 too', async () => {
     const { bus, hub } = createBroker();
     await bus.comeUp();
-    bus.listener?.message('p:channel:a', 'other 7 {"n":1}');
+    bus.listener?.message('p:channel:a', `${OTHER} 7 {"n":1}`);
     hub.subscribe(subscriber, channel);
-    bus.listener?.message('p:channel:a', 'other 8 {"n": 1}');
+    bus.listener?.message('p:channel:a', `${OTHER} 8 {"n": 1}`);
     expect(bus.published.map(({ topic, text }) => [topic, text])).toEqual([
-      ['p:node:other', '7 0'],
-      ['p:node:other', '8 1'],
+      [`p:node:${OTHER}`, '7 0'],
+      [`p:node:${OTHER}`, '8 1'],
     ]);
   });
 
-  it('ignores what other programs send on its topics', async () => {
+  it.each(['never comes back', 'is not sent'])(
+    'gives up a bus on which what it publishes to itself %s',
+    async (what) => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      const { bus, broker } = createBroker();
+      bus.listener?.up();
+      bus.subscribing.shift()?.confirm();
+      await settle();
+      expect(bus.published.map(({ topic }) => topic)).toEqual([expect.stringMatching(/^p:node:/)]);
+
+      if (what === 'is not sent') bus.published[0]?.fail();
+      else bus.published[0]?.reach(1);
+      await settle();
+      vi.advanceTimersByTime(2_000);
+      await settle();
+
+      expect(bus.resets).toEqual(['what this node publishes does not come back to it']);
+      expect(broker.isAvailable).toBe(false);
+    },
+  );
+
+  it('gives up no bus for what it published before a loss', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { bus, broker } = createBroker();
+    bus.listener?.up();
+    bus.subscribing.shift()?.confirm();
+    await settle();
+    bus.listener?.down();
+    await bus.comeUp();
+    vi.advanceTimersByTime(2_000);
+    await settle();
+    expect([bus.resets, broker.isAvailable]).toEqual([[], true]);
+  });
+
+  it('tells its own counters when too many questions are open', async () => {
+    const { bus, hub, broker } = createBroker();
+    await bus.comeUp();
+    hub.subscribe(subscriber, channel);
+    const published = Array.from({ length: 10_000 }, () => broker.publish(broadcast));
+    await expect(broker.publish(broadcast)).rejects.toThrow(BrokerUnavailable);
+    expect(await broker.stats()).toMatchObject({ deliveries: 1, subscriptions: 1 });
+    for (const { reach } of bus.published) reach(0);
+    await Promise.all(published);
+  });
+
+  it('keeps nothing of those who waited for it and left', async () => {
+    const { bus, broker } = createBroker();
+    broker.join(subscriber, [channel]);
+    const comeAndGo = () => {
+      const visitor = { deliver: () => true };
+      broker.join(visitor, [channel])?.then(() => visitor.deliver());
+      broker.leave(visitor);
+      return new WeakRef(visitor);
+    };
+    const visitors = Array.from({ length: 100 }, comeAndGo);
+
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc');
+    // What a WeakRef was asked for lives to the end of the turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+
+    expect(visitors.filter((visitor) => visitor.deref() !== undefined)).toEqual([]);
+    await bus.comeUp();
+  });
+
+  const HEADER = `${OTHER} 1`;
+
+  it.each([
+    ['p:channel:a', ''],
+    ['p:channel:a', 'hello'],
+    ['p:channel:a', '{"n":1}'],
+    ['p:channel:a', `other 1 {"n":1}`],
+    ['p:channel:a', `${OTHER.toUpperCase()} 1 {"n":1}`],
+    ['p:channel:a', `${OTHER}1 {"n":1}`],
+    ['p:channel:a', `${OTHER} x {"n":1}`],
+    ['p:channel:a', `${OTHER} -1 {"n":1}`],
+    ['p:channel:a', `${OTHER} 01 {"n":1}`],
+    ['p:channel:a', `${OTHER} 9007199254740993 {"n":1}`],
+    ['p:channel:a', HEADER],
+    ['p:channel:a', `${HEADER} `],
+    ['p:channel:a', `${HEADER} hello`],
+    ['p:channel:a', `${HEADER} {`],
+    ['p:channel:a', `${HEADER} [{}]`],
+    ['p:channel:a', `${HEADER} {"n":1`],
+    ['p:channel:a', `${HEADER} "{}"`],
+    ['p:stats', ''],
+    ['p:stats', 'other 1'],
+    ['p:stats', `${HEADER} 1`],
+    ['p:stats', OTHER],
+    ['p:node:own', ''],
+    ['p:node:own', '1'],
+    ['p:node:own', '1 '],
+    ['p:node:own', '1 NaN'],
+    ['p:node:own', '1 -1'],
+    ['p:node:own', '1 1.5'],
+    ['p:node:own', '1 1e3'],
+    ['p:node:own', '1 Infinity'],
+    ['p:node:own', '1  1'],
+    ['p:node:own', 'x y z'],
+    ['p:node:own', `1${' 1'.repeat(9)}`],
+    ['p:node:x', '1 1'],
+    ['elsewhere', `${HEADER} {"n":1}`],
+  ])('drops and counts what no node can have sent to %s: %j', async (topic, text) => {
+    const { bus, hub, broker, malformed } = createBroker();
+    bus.listener?.up();
+    const own = bus.subscribing[0]?.topics[0] ?? '';
+    await bus.confirmAll();
+    const deliver = vi.fn(() => true);
+    hub.subscribe({ deliver }, channel);
+    deliver.mockClear();
+    const to = topic === 'p:node:own' ? own : topic;
+
+    bus.listener?.message(to, text);
+
+    expect(broker.malformedTexts).toBe(1);
+    expect(malformed).toEqual([to]);
+    expect(deliver).not.toHaveBeenCalled();
+    expect(bus.published).toEqual([]);
+  });
+
+  it('takes no answer with another count of numbers than the question has', async () => {
     const { bus, broker } = createBroker();
     await bus.comeUp();
-    for (const topic of ['p:channel:a', 'p:node:x', 'p:stats', 'elsewhere']) {
-      for (const text of ['', ' ', 'x', 'x y z', '1 NaN', '{}']) bus.listener?.message(topic, text);
-    }
-    expect(broker.isAvailable).toBe(true);
+    const published = broker.publish(broadcast);
+    const [node, id] = bus.published[0]?.text.split(' ') ?? [];
+    bus.published[0]?.reach(1);
+    await settle();
+    bus.listener?.message(`p:node:${node}`, `${id} 1 1`);
+    bus.listener?.message(`p:node:${node}`, `${id} 3`);
+    expect(await published).toEqual({ deliveries: 3, isPartial: false });
+    expect(broker.malformedTexts).toBe(1);
+  });
+
+  it('carries a message that was signed with white space around it', async () => {
+    const { bus, hub, broker } = createBroker();
+    await bus.comeUp();
+    const texts: string[] = [];
+    hub.subscribe({ deliver: (frame) => texts.push(payloadOf(frame).toString()) > 0 }, channel);
+    bus.listener?.message('p:channel:a', `${OTHER} 1 \r\n\t {"n":1} \n`);
+    expect(texts.at(-1)).toBe('\r\n\t {"n":1} \n');
+    expect(broker.malformedTexts).toBe(0);
   });
 });

@@ -74,6 +74,7 @@ describe('GET /metrics', () => {
       bifrost_channels: 2,
       bifrost_deliveries_total: 5,
       bifrost_buffered_bytes: 0,
+      bifrost_broker_malformed_texts_total: 0,
       'bifrost_broadcasts_total{result="success"}': 2,
       'bifrost_broadcasts_total{result="refused"}': 1,
       'bifrost_broadcasts_total{result="failed"}': 0,

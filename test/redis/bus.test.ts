@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { RedisBus } from '../../src/bus-redis.ts';
 import { freePort } from '../support/free-port.ts';
 import { LogBook, startNode, startRedis } from './nodes.ts';
@@ -77,4 +77,24 @@ it('tries again when a peer takes the connection and never says a word', async (
   await book.reads(/Redis does not answer/);
   // Two connections an attempt.
   while (sockets.length < 4) await once(silent, 'taken');
+});
+
+it('refuses what Redis does not take in time, rather than to collect it', async () => {
+  const redis = await startRedis();
+  const { bus } = await openBus(redis.url);
+  const text = 'x'.repeat(8 * 1_024 * 1_024);
+  redis.pause();
+  const taken = Array.from({ length: 8 }, () => bus.publish('a', text));
+  await expect(bus.publish('a', text)).rejects.toThrow('Redis does not answer');
+  redis.resume();
+  expect(await Promise.all(taken)).toEqual(taken.map(() => 0));
+  expect(await bus.publish('a', text)).toBe(0);
+});
+
+it('leaves nothing behind of an attempt to connect', async () => {
+  const signals = vi.spyOn(AbortSignal, 'any');
+  const redis = await startRedis();
+  await openBus(redis.url);
+  // Node keeps each of them for as long as the signal lives that it was made of.
+  expect(signals).not.toHaveBeenCalled();
 });

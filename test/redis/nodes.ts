@@ -20,10 +20,13 @@ export async function prepareRedis(...args: string[]): Promise<RedisServer> {
 /** A log that tests read along: the operator's view, and one in which no change is too quick to be seen. */
 export class LogBook {
   readonly log = pino({ level: 'info' }, { write: (line) => this.#write(line) });
+  /** All of it, whatever was read. */
+  text = '';
   #text = '';
   #wake: (() => void) | undefined;
 
   #write(line: string): void {
+    this.text += line;
     this.#text += line;
     this.#wake?.();
   }

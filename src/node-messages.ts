@@ -1,0 +1,80 @@
+/** A broadcast on its way to the nodes: `node id message`. */
+export interface SentBroadcast {
+  /** The node that published it and waits for an answer. */
+  readonly node: string;
+  /** Of the survey that the answer belongs to. */
+  readonly id: number;
+  /** The JSON text that subscribers receive. */
+  readonly message: string;
+}
+
+/** A node's question for the counters of all: `node id`. */
+export interface StatsQuestion {
+  readonly node: string;
+  readonly id: number;
+}
+
+/** What one node answers: `id number`, or with as many numbers as the question asks for. */
+export interface Answer {
+  readonly id: number;
+  readonly numbers: readonly number[];
+}
+
+// 15 digits: every such number is exact, and so are sums of many.
+const NUMBER = '(?:0|[1-9][0-9]{0,14})';
+const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+const BROADCAST_HEADER = new RegExp(`^(${UUID}) (${NUMBER}) `);
+const STATS_QUESTION = new RegExp(`^(${UUID}) (${NUMBER})$`);
+const ANSWER = new RegExp(`^${NUMBER}(?: ${NUMBER}){1,8}$`);
+
+export function encodeBroadcast(node: string, id: number, message: string): string {
+  return `${node} ${id} ${message}`;
+}
+
+export function encodeStatsQuestion(node: string, id: number): string {
+  return `${node} ${id}`;
+}
+
+export function encodeAnswer(id: number, numbers: readonly number[]): string {
+  return `${id} ${numbers.join(' ')}`;
+}
+
+/** Undefined when no node of ours can have written the text. Never throws. */
+export function parseBroadcast(text: string): SentBroadcast | undefined {
+  const header = BROADCAST_HEADER.exec(text);
+  if (header === null) return undefined;
+  const [{ length }, node = '', id] = header;
+  const message = text.slice(length);
+  return isBraced(message) ? { node, id: Number(id), message } : undefined;
+}
+
+/** Undefined when no node of ours can have written the text. Never throws. */
+export function parseStatsQuestion(text: string): StatsQuestion | undefined {
+  const [, node = '', id] = STATS_QUESTION.exec(text) ?? [];
+  return id === undefined ? undefined : { node, id: Number(id) };
+}
+
+/** Undefined when no node of ours can have written the text. Never throws. */
+export function parseAnswer(text: string): Answer | undefined {
+  if (!ANSWER.test(text)) return undefined;
+  const [id = 0, ...numbers] = text.split(' ').map(Number);
+  return { id, numbers };
+}
+
+/**
+ * Whether the text may be a JSON object, judged by its ends. The node that published it has parsed the whole text, and
+ * who can imitate the header can as well write JSON: parsing again in every node would cost more than handing the
+ * message out, and stop nobody.
+ */
+function isBraced(text: string): boolean {
+  let start = 0;
+  let end = text.length - 1;
+  while (isSpace(text.charCodeAt(start))) start += 1;
+  while (end > start && isSpace(text.charCodeAt(end))) end -= 1;
+  return start < end && text[start] === '{' && text[end] === '}';
+}
+
+/** JSON white space (RFC 8259 §2): a `message` that was signed as a string may be padded with it. */
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
+}

@@ -1,0 +1,62 @@
+import { createClient, ErrorReply } from 'redis';
+
+/** One connection of the official client. It never reconnects: what follows a loss is for its owner to say. */
+export type RedisClient = ReturnType<typeof createRedisClient>;
+
+/** `lost` also ends an attempt to connect, which `destroy` does not. */
+export function createRedisClient(url: string, connectTimeoutMs: number, lost: AbortSignal) {
+  return createClient({
+    url,
+    // What could not be sent at once must fail: sent later it would arrive after a 503.
+    disableOfflineQueue: true,
+    socket: { connectTimeout: connectTimeoutMs, reconnectStrategy: false, signal: lost },
+  });
+}
+
+/** Whether Redis answered, and refused. */
+export function isRefusal(error: unknown): error is ErrorReply {
+  return error instanceof ErrorReply;
+}
+
+/** False too where the question is refused: managed services may forbid `INFO`. */
+export async function isCluster(client: RedisClient): Promise<boolean> {
+  const info = await unlessRefused(() => client.info('cluster'));
+  return info?.includes('cluster_enabled:1') === true;
+}
+
+/** Asks one Redis which part it has in replication, in the first of two ways that it does not refuse. */
+export class RoleQuestion {
+  readonly #client: RedisClient;
+  #mayAskRole = true;
+  #mayAskInfo = true;
+
+  constructor(client: RedisClient) {
+    this.#client = client;
+  }
+
+  /** Resolves to `master`, `slave` or `sentinel`, or to undefined where Redis refuses to say. */
+  async ask(): Promise<string | undefined> {
+    if (this.#mayAskRole) {
+      const role = await unlessRefused(() => this.#client.sendCommand<unknown[]>(['ROLE']));
+      if (role !== undefined) return String(role[0]);
+      // Not asked again on this connection: each refusal is a line in the log of Redis' ACL.
+      this.#mayAskRole = false;
+    }
+    if (this.#mayAskInfo) {
+      const info = await unlessRefused(() => this.#client.info('replication'));
+      const role = /^role:(\w+)/m.exec(info ?? '')?.[1];
+      if (role !== undefined) return role;
+      this.#mayAskInfo = false;
+    }
+    return undefined;
+  }
+}
+
+async function unlessRefused<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (isRefusal(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,157 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  createRedisClient,
+  isCluster,
+  isRefusal,
+  type RedisClient,
+  RoleQuestion,
+} from './redis-client.ts';
+import { RedisSubscriptions } from './redis-subscriptions.ts';
+
+/** A dead connection that TCP does not notice is noticed within their sum. */
+const PING_INTERVAL_MS = 3_000;
+const PING_TIMEOUT_MS = 4_000;
+/** From the first packet until it is known what answers there. */
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Of texts that Redis has not taken yet, in UTF-16 units: when it stalls, the rest is refused and not collected. */
+const MAX_UNANSWERED_LENGTH = 64 * 1_024 * 1_024;
+
+const NO_ANSWER = new Error('Redis does not answer');
+
+export interface RedisConnectionOptions {
+  /** `redis://` or `rediss://` */
+  readonly url: string;
+  readonly onMessage: (text: string, topic: string) => void;
+  /** Told when Redis refuses to say whether it is a master; may be told again with every ping. */
+  readonly onUnknownRole: () => void;
+}
+
+/** One life of a node at Redis: two connections, since one that is subscribed can do nothing else. */
+export class RedisConnection {
+  readonly #lost = new AbortController();
+  readonly #publisher: RedisClient;
+  readonly #subscriber: RedisClient;
+  readonly #roles: readonly RoleQuestion[];
+  readonly #subscriptions: RedisSubscriptions;
+  readonly #onUnknownRole: () => void;
+  #unansweredLength = 0;
+
+  constructor({ url, onMessage, onUnknownRole }: RedisConnectionOptions) {
+    this.#publisher = this.#createClient(url);
+    this.#subscriber = this.#createClient(url);
+    this.#roles = this.#clients.map((client) => new RoleQuestion(client));
+    this.#subscriptions = new RedisSubscriptions(this.#subscriber, onMessage, (command, error) =>
+      this.#failed(command, error),
+    );
+    this.#onUnknownRole = onUnknownRole;
+  }
+
+  /** Connects. Resolves to whether a master, or a cluster, is there; rejects with the reason when neither is. */
+  async open(): Promise<'master' | 'cluster'> {
+    return this.#within(CONNECT_TIMEOUT_MS, async () => {
+      await Promise.all(this.#clients.map((client) => client.connect()));
+      if (await isCluster(this.#publisher)) return 'cluster';
+      await this.#check();
+      this.#lost.signal.throwIfAborted();
+      return 'master';
+    });
+  }
+
+  /** Looks at both connections from time to time, and rejects with the reason when they are lost. */
+  async watch(): Promise<never> {
+    for (;;) {
+      // What ends the wait is the loss itself, whose reason the next look tells.
+      await delay(PING_INTERVAL_MS, undefined, { signal: this.#lost.signal }).catch(() => {});
+      await this.#within(PING_TIMEOUT_MS, async () => {
+        this.#lost.signal.throwIfAborted();
+        await this.#check();
+      });
+    }
+  }
+
+  /** Resolves to the number of connections that Redis handed the text to. */
+  async publish(topic: string, text: string): Promise<number> {
+    const length = this.#unansweredLength + text.length;
+    if (this.#unansweredLength > 0 && length > MAX_UNANSWERED_LENGTH) throw NO_ANSWER;
+    this.#unansweredLength = length;
+    try {
+      return await this.#publisher.publish(topic, text);
+    } catch (error) {
+      this.#failed('PUBLISH', error);
+      throw error;
+    } finally {
+      this.#unansweredLength -= text.length;
+    }
+  }
+
+  subscribe(topics: readonly string[]): Promise<void> {
+    return this.#subscriptions.subscribe(topics);
+  }
+
+  unsubscribe(topics: readonly string[]): void {
+    this.#subscriptions.unsubscribe(topics);
+  }
+
+  /** Gives both connections up; the first reason counts. Safe to call twice. */
+  lose(reason: unknown): void {
+    this.#lost.abort(reason);
+  }
+
+  /** Ends what is left of both connections. */
+  destroy(): void {
+    for (const client of this.#clients) client.destroy();
+  }
+
+  get #clients(): readonly RedisClient[] {
+    return [this.#publisher, this.#subscriber];
+  }
+
+  #createClient(url: string): RedisClient {
+    const client = createRedisClient(url, CONNECT_TIMEOUT_MS, this.#lost.signal);
+    client.on('error', (error) => this.lose(error));
+    client.on('end', () => this.lose(new Error('Redis closed the connection')));
+    return client;
+  }
+
+  /**
+   * Rejects unless both connections answer and neither leads to a replica: what is published there reaches no node
+   * elsewhere. A failover may turn a master into one and keep its connections.
+   */
+  async #check(): Promise<void> {
+    const [roles] = await Promise.all([
+      Promise.all(this.#roles.map((question) => question.ask())),
+      Promise.all(this.#clients.map((client) => client.ping())),
+    ]);
+    if (roles.includes(undefined)) this.#onUnknownRole();
+    const other = roles.find((role) => role !== undefined && role !== 'master');
+    if (other === undefined) return;
+    const name = other === 'slave' ? 'replica' : other;
+    throw new Error(`REDIS_URL leads to a ${name}; only a master carries broadcasts to every node`);
+  }
+
+  /** A command that Redis refuses makes it no bus: permissions may change, and until then it says so again and again. */
+  #failed(command: string, error: unknown): void {
+    this.lose(
+      isRefusal(error) ? new Error(`${command} refused: ${withoutArguments(error)}`) : error,
+    );
+  }
+
+  /** Runs `task` while both connections are there; rejects with the reason when they are lost. */
+  async #within<T>(timeoutMs: number, task: () => Promise<T>): Promise<T> {
+    // A peer may take the connection and never say a word.
+    const timeout = setTimeout(() => this.lose(NO_ANSWER), timeoutMs);
+    try {
+      return await task();
+    } catch (error) {
+      // The loss takes the sockets with it, and what was under way fails for that.
+      throw this.#lost.signal.aborted ? this.#lost.signal.reason : error;
+    } finally {
+      clearTimeout(timeout);
+    }
+  }
+}
+
+/** Of a command that it does not know, Redis repeats what was to be published. */
+function withoutArguments({ message }: Error): string {
+  return message.replace(/, with args beginning with:.*/s, '');
+}

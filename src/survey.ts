@@ -1,0 +1,72 @@
+import { BrokerUnavailable } from './broker.ts';
+
+/** Surveys that are open at a time; more than this is a bus that does not keep up. */
+const MAX_SURVEYS = 10_000;
+
+/** What came of a question that every node that was reached answers with numbers, which are added up. */
+export interface SurveyResult {
+  /** How many nodes the question was handed to. Undefined when that is not known. */
+  readonly reached: number | undefined;
+  readonly answers: number;
+  readonly sums: readonly number[];
+}
+
+interface Survey {
+  reached: number | undefined;
+  answers: number;
+  readonly sums: number[];
+  readonly settle: () => void;
+}
+
+/** The questions of one node that wait for answers. */
+export class Surveys {
+  readonly #open = new Map<number, Survey>();
+  #lastId = 0;
+
+  /**
+   * `send` sends the question and resolves to how many nodes it was handed to; each answers with `size` numbers.
+   * Resolves when all of them have answered, or at the deadline with what is there by then. Rejects with
+   * `BrokerUnavailable`, without sending, when too many are open.
+   */
+  ask(
+    size: number,
+    send: (id: number) => Promise<number>,
+    deadlineMs: number,
+  ): Promise<SurveyResult> {
+    if (this.#open.size >= MAX_SURVEYS) return Promise.reject(new BrokerUnavailable());
+    this.#lastId += 1;
+    const id = this.#lastId;
+
+    return new Promise((resolve) => {
+      const settle = () => {
+        clearTimeout(timer);
+        this.#open.delete(id);
+        resolve(survey);
+      };
+      const timer = setTimeout(settle, deadlineMs);
+      const sums = new Array<number>(size).fill(0);
+      const survey: Survey = { reached: undefined, answers: 0, sums, settle };
+      this.#open.set(id, survey);
+      send(id).then((reached) => {
+        survey.reached = reached;
+        // Answers may be here before the count of those who will give one.
+        if (survey.answers >= reached) settle();
+      }, settle);
+    });
+  }
+
+  /** Adds one node's answer; one that comes after the deadline is ignored. False when it does not fit the question. */
+  answered(id: number, numbers: readonly number[]): boolean {
+    const survey = this.#open.get(id);
+    if (survey === undefined) return true;
+    const { sums } = survey;
+    if (numbers.length !== sums.length) return false;
+
+    survey.answers += 1;
+    numbers.forEach((number, index) => {
+      sums[index] = (sums[index] ?? 0) + number;
+    });
+    if (survey.answers === survey.reached) survey.settle();
+    return true;
+  }
+}
