@@ -42,6 +42,7 @@ export class NodeProcess {
         ON_BROKER_LOSS: 'reconnect',
         LOG_LEVEL: 'error',
         DRAIN_SECONDS: '0',
+        METRICS: 'true',
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -77,13 +78,22 @@ export class NodeProcess {
 
   async isHealthy(): Promise<boolean> {
     try {
-      const response = await fetch(`http://127.0.0.1:${this.port}/healthz`, {
-        headers: { Connection: 'close' },
-        signal: AbortSignal.timeout(2_000),
-      });
-      return response.status === 200;
+      return (await this.#get('/healthz')).status === 200;
     } catch {
       return false;
     }
+  }
+
+  /** How many texts it has dropped because no node can have sent them. */
+  async droppedTexts(): Promise<number> {
+    const metrics = await (await this.#get('/metrics')).text();
+    return Number(/^bifrost_broker_malformed_texts_total (\d+)$/m.exec(metrics)?.[1]);
+  }
+
+  #get(path: string): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.port}${path}`, {
+      headers: { Connection: 'close' },
+      signal: AbortSignal.timeout(2_000),
+    });
   }
 }

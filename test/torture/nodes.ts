@@ -1,11 +1,12 @@
 // `npm run torture -- --nodes 3`: nodes and their Redis are killed and started at random, and no broadcast that was
-// answered 200 may be missed, doubled or out of order anywhere.
+// answered 200 may be missed, doubled or out of order anywhere, while another program publishes garbage on their topics.
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort, RedisServer } from '../support/redis.ts';
 import { sign } from '../support/tokens.ts';
 import { EVERYONE, GROUPS, group } from './nodes-channels.ts';
 import type { calls } from './nodes-clients.ts';
+import { GarbagePublisher } from './nodes-garbage.ts';
 import {
   type Answer,
   compareTotals,
@@ -72,6 +73,7 @@ class Torture {
   readonly #helpers: Helper[] = [];
   #nodes: readonly NodeProcess[] = [];
   #redis: RedisServer | undefined;
+  #garbage: GarbagePublisher | undefined;
   #redisKills = 0;
   #lastSequence = 0;
   #isCalm = true;
@@ -98,6 +100,9 @@ class Torture {
     await this.#connectClients();
 
     this.#isCalm = false;
+    const garbage = new GarbagePublisher(redis, this.#options.seed + 2);
+    this.#garbage = garbage;
+    garbage.start();
     const publishers = Array.from({ length: PUBLISHERS }, () => this.#publish());
     await this.#wreak(this.#options.quick ? QUICK_CHAOS_MS : CHAOS_MS);
     this.#isCalm = true;
@@ -105,7 +110,11 @@ class Torture {
 
     await this.#until('all nodes came back', () => this.#areHealthy());
     await this.#until('all clients came back', async () => (await this.#subscribed()) === CLIENTS);
+    await this.#until('every node has dropped garbage', async () =>
+      (await Promise.all(this.#nodes.map((node) => node.droppedTexts()))).every((n) => n > 0),
+    );
     await this.#finish();
+    await garbage.stop();
     await this.#judge();
     await this.#stop();
     return { passed: this.#passed, failed: this.#failed };
@@ -249,6 +258,7 @@ class Torture {
       ['answered 503 that arrived all the same', arrived('unavailable')],
       ['not answered (the node was starting or killed)', answered('none').length],
       ['not answered that arrived all the same', arrived('none')],
+      ['texts of another program handed to nodes', this.#garbage?.received ?? 0],
       ['messages received', received.reduce((sum, count) => sum + count, 0)],
       ['messages that had to be received', total('required')],
       ['missed', total('missed')],

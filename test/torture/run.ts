@@ -13,7 +13,8 @@ const HELP = `npm run torture -- [options]   (Linux)
   --quick          a twentieth of everything, in less than a minute
   --attack NAME    only this attack, repeatable; without the totals, and without the endings unless named
   --seed N         the same random numbers again
-  --nodes N        instead: N servers on one Redis, which are all killed again and again while 3,000 sockets count
+  --nodes N        instead: N servers on one Redis, which are all killed again and again while 3,000 sockets count and
+                   another program publishes garbage on their channels
   --help
 
 Attacks: ${Object.keys(attacks).join(', ')}, restart, drain
