@@ -52,7 +52,7 @@ export class RemoteBroker implements Broker, BusListener {
   #malformedTexts = 0;
   #isUp = false;
   #isAvailable = false;
-  /** Counts losses: what was begun before one means nothing after it. */
+  /** Counts losses and the end: what was begun before one means nothing after it. */
   #epoch = 0;
   #stats: { readonly promise: Promise<Stats>; readonly at: number } | undefined;
 
@@ -108,6 +108,9 @@ export class RemoteBroker implements Broker, BusListener {
   }
 
   close(): Promise<void> {
+    // What is under way means nothing any more, and its deadlines would hold up the end of the process.
+    this.#epoch += 1;
+    this.#surveys.close();
     return this.#bus.close();
   }
 
@@ -206,6 +209,7 @@ export class RemoteBroker implements Broker, BusListener {
     } catch {
       return;
     }
+    if (epoch !== this.#epoch) return;
     const isProved = await this.#probe();
     if (epoch !== this.#epoch) return;
     if (!isProved) {

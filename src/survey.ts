@@ -55,6 +55,11 @@ export class Surveys {
     });
   }
 
+  /** Settles all that are open with what is there. */
+  close(): void {
+    for (const survey of this.#open.values()) survey.settle();
+  }
+
   /** Adds one node's answer; one that comes after the deadline is ignored. False when it does not fit the question. */
   answered(id: number, numbers: readonly number[]): boolean {
     const survey = this.#open.get(id);

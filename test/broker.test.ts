@@ -412,6 +412,20 @@ describe('RemoteBroker', () => {
     expect([bus.resets, broker.isAvailable]).toEqual([[], true]);
   });
 
+  it('leaves nothing under way that would hold up the end', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    for (const isSubscribed of [false, true]) {
+      const { bus, broker } = createBroker();
+      bus.listener?.up();
+      if (isSubscribed) bus.subscribing.shift()?.confirm();
+      await settle();
+      await broker.close();
+      if (!isSubscribed) bus.subscribing.shift()?.confirm();
+      await settle();
+      expect([vi.getTimerCount(), bus.resets]).toEqual([0, []]);
+    }
+  });
+
   it('tells its own counters when too many questions are open', async () => {
     const { bus, hub, broker } = createBroker();
     await bus.comeUp();
