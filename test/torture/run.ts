@@ -7,6 +7,14 @@ import { attacks, SLOW_HTTP } from './attacks.ts';
 import { drain, restart } from './endings.ts';
 import { tortureNodes } from './nodes.ts';
 import { count, markdown } from './report.ts';
+import { descriptorShortage, hungWorker } from './workers.ts';
+
+const ENDINGS = {
+  restart,
+  drain,
+  'descriptor shortage': descriptorShortage,
+  'hung worker': hungWorker,
+};
 
 const HELP = `npm run torture -- [options]   (Linux)
 
@@ -17,7 +25,7 @@ const HELP = `npm run torture -- [options]   (Linux)
                    another program publishes garbage on their channels
   --help
 
-Attacks: ${Object.keys(attacks).join(', ')}, restart, drain
+Attacks: ${[...Object.keys(attacks), ...Object.keys(ENDINGS)].join(', ')}
 
 Memory: heap and RSS after a forced collection at the end of round two are at most 10 % above those at the end of
 round one. With --quick, up to 16 MiB more heap and 32 MiB more RSS pass as noise.`;
@@ -32,7 +40,6 @@ const { values } = parseArgs({
   },
 });
 
-const ENDINGS = { restart, drain };
 const FULL_RUN = { inputs: 1_000_000, distinctMessages: 100_000, handshakes: 50_000 };
 
 async function torture(): Promise<boolean> {

@@ -54,9 +54,15 @@ export class ServerProcess {
     void this.ended.then(() => clearInterval(watch));
   }
 
-  /** Resolves when it answers. */
-  static async start(port: number, env: Readonly<Record<string, string>>): Promise<ServerProcess> {
-    const child = spawn(process.execPath, ['--expose-gc', '--import', PROBE, PROGRAM], {
+  /** Resolves when it answers. `files` is how many file descriptors each of its processes may have. */
+  static async start(
+    port: number,
+    env: Readonly<Record<string, string>>,
+    files?: number,
+  ): Promise<ServerProcess> {
+    const limit = files === undefined ? '' : `ulimit -n ${files} && `;
+    const program = [process.execPath, '--expose-gc', '--import', PROBE, PROGRAM];
+    const child = spawn('sh', ['-c', `${limit}exec "$0" "$@"`, ...program], {
       cwd: FOLDER,
       env: {
         PATH: process.env['PATH'],
@@ -96,12 +102,28 @@ export class ServerProcess {
     this.#child.kill(signal);
   }
 
+  /** Kills it and resolves when it has ended. */
+  async stop(): Promise<void> {
+    this.kill('SIGKILL');
+    await this.ended;
+  }
+
+  /** The processes that it has started and that still run. */
+  workers(): number[] {
+    const { pid } = this.#child;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    return children.split(' ').filter(Boolean).map(Number);
+  }
+
   /** Undefined when it could not be asked. */
-  async get(path: string): Promise<{ status: number; body: string } | undefined> {
+  async get(
+    path: string,
+    patienceMs = START_WITHIN_MS,
+  ): Promise<{ status: number; body: string } | undefined> {
     try {
       const response = await fetch(`http://127.0.0.1:${this.port}${path}`, {
         headers: { Connection: 'close', Authorization: `Bearer ${METRICS_TOKEN}` },
-        signal: AbortSignal.timeout(START_WITHIN_MS),
+        signal: AbortSignal.timeout(patienceMs),
       });
       return { status: response.status, body: await response.text() };
     } catch {
