@@ -2,6 +2,8 @@ import type { Bus, BusListener } from './bus.ts';
 
 /** What a worker tells the primary. */
 export type ToPrimary =
+  /** It begins anew, without any topic. */
+  | { readonly kind: 'reset' }
   | { readonly kind: 'subscribe'; readonly id: number; readonly topics: readonly string[] }
   | { readonly kind: 'unsubscribe'; readonly topics: readonly string[] }
   | {
@@ -16,6 +18,20 @@ export type ToWorker =
   | { readonly kind: 'done'; readonly id: number; readonly reached: number }
   | { readonly kind: 'message'; readonly topic: string; readonly text: string };
 
+/** What a letter costs beside its texts while it waits to be read. */
+const LETTER_BYTES = 64;
+
+/** About how many bytes these take on their way. */
+export function bytesOf(letters: readonly (ToPrimary | ToWorker)[]): number {
+  let bytes = 0;
+  for (const letter of letters) {
+    bytes += LETTER_BYTES;
+    if ('text' in letter) bytes += letter.topic.length + letter.text.length;
+    else if ('topics' in letter) for (const topic of letter.topics) bytes += topic.length;
+  }
+  return bytes;
+}
+
 /** The primary's part: hands each text to the workers that asked for its topic. `W` is a worker. */
 export class Exchange<W> {
   readonly #workersByTopic = new Map<string, Set<W>>();
@@ -29,6 +45,9 @@ export class Exchange<W> {
 
   receive(worker: W, message: ToPrimary): void {
     switch (message.kind) {
+      case 'reset':
+        this.forget(worker);
+        return;
       case 'subscribe':
         for (const topic of message.topics) {
           add(this.#workersByTopic, topic, worker);
@@ -52,7 +71,7 @@ export class Exchange<W> {
     }
   }
 
-  /** Forgets a worker that has died. */
+  /** Forgets a worker that has died, or begins anew. */
   forget(worker: W): void {
     for (const topic of this.#topicsByWorker.get(worker) ?? []) {
       remove(this.#workersByTopic, topic, worker);
@@ -61,11 +80,17 @@ export class Exchange<W> {
   }
 }
 
-/** A worker's part: a bus that is the primary. It is there as long as the worker is. */
+interface Request {
+  readonly resolve: (reached: number) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A worker's part: a bus that is the primary. It is lost while the primary does not read. */
 export class ClusterBus implements Bus {
   readonly #send: (message: ToPrimary) => void;
-  readonly #waiting = new Map<number, (reached: number) => void>();
+  readonly #waiting = new Map<number, Request>();
   #listener: BusListener | undefined;
+  #isLost = false;
   #lastId = 0;
 
   /** `send` must keep the order of what it is given, and not throw. */
@@ -78,12 +103,29 @@ export class ClusterBus implements Bus {
     listener.up();
   }
 
+  /** To be called when the primary has left too much unread: sends nothing from now on. */
+  lose(): void {
+    if (this.#isLost) return;
+    this.#isLost = true;
+    for (const { reject } of this.#waiting.values()) reject(new Error('the first process hangs'));
+    this.#waiting.clear();
+    this.#listener?.down();
+  }
+
+  /** To be called when the primary has read everything. */
+  regain(): void {
+    if (!this.#isLost) return;
+    this.#isLost = false;
+    this.#send({ kind: 'reset' });
+    this.#listener?.up();
+  }
+
   receive(message: ToWorker): void {
     if (message.kind === 'message') {
       this.#listener?.message(message.topic, message.text);
       return;
     }
-    this.#waiting.get(message.id)?.(message.reached);
+    this.#waiting.get(message.id)?.resolve(message.reached);
     this.#waiting.delete(message.id);
   }
 
@@ -96,7 +138,7 @@ export class ClusterBus implements Bus {
   }
 
   unsubscribe(topics: readonly string[]): void {
-    this.#send({ kind: 'unsubscribe', topics });
+    if (!this.#isLost) this.#send({ kind: 'unsubscribe', topics });
   }
 
   reset(): void {
@@ -107,10 +149,11 @@ export class ClusterBus implements Bus {
   async close(): Promise<void> {}
 
   #request(message: (id: number) => ToPrimary): Promise<number> {
+    if (this.#isLost) return Promise.reject(new Error('the first process hangs'));
     this.#lastId += 1;
     const id = this.#lastId;
-    return new Promise((resolve) => {
-      this.#waiting.set(id, resolve);
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
       this.#send(message(id));
     });
   }

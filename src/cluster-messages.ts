@@ -27,3 +27,11 @@ export type FromPrimary =
 
 /** The exit code of a worker that no other could replace: its port is taken, its Redis can never do (`sysexits.h`). */
 export const EXIT_UNUSABLE = 78;
+
+const MAX_WAITING_BYTES = 64 * 1_024 * 1_024;
+const MAX_WAITING_MESSAGES = 16;
+
+/** How much may wait for a process that does not read: at least so many of the largest messages. */
+export function maxWaitingBytes(maxBodyBytes: number): number {
+  return Math.max(MAX_WAITING_BYTES, MAX_WAITING_MESSAGES * maxBodyBytes);
+}

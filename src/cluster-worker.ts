@@ -1,8 +1,9 @@
 import cluster from 'node:cluster';
 import { setImmediate } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
+import { Backlog } from './backlog.ts';
 import type { Bus } from './bus.ts';
-import { ClusterBus, type ToPrimary } from './bus-cluster.ts';
+import { bytesOf, ClusterBus, type ToPrimary } from './bus-cluster.ts';
 import type { FromPrimary, FromWorker } from './cluster-messages.ts';
 import { Mailbox } from './mailbox.ts';
 import type { Server } from './server.ts';
@@ -18,9 +19,21 @@ export function ignoreSignals(): void {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => {});
 }
 
-/** The bus of a worker: its primary. */
-export function createWorkerBus(): Bus {
-  const mailbox = new Mailbox<ToPrimary>(tellPrimary);
+/** The bus of a worker: its primary. It is lost while the primary leaves more than `maxBytes` unread. */
+export function createWorkerBus(maxBytes: number): Bus {
+  const backlog = new Backlog(maxBytes);
+  const mailbox = new Mailbox<ToPrimary>((letters) => {
+    // What is put now is nothing that anybody waits for any more.
+    if (backlog.isFull) {
+      bus.lose();
+      return;
+    }
+    const written = backlog.add(bytesOf(letters.letters));
+    tellPrimary(letters, () => {
+      written();
+      if (backlog.bytes === 0) bus.regain();
+    });
+  });
   const bus = new ClusterBus((letter) => mailbox.put(letter));
   onMessage((message) => {
     if (message.kind === 'letters') for (const letter of message.letters) bus.receive(letter);
@@ -41,6 +54,8 @@ export function obeyPrimary(server: Server): void {
     if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
     void server.close();
   });
+  // A write to a primary that has just gone; 'disconnect' follows.
+  cluster.worker?.on('error', () => {});
   // Orders that came before would have been given to nobody.
   tellPrimary({ kind: 'ready' });
 }
@@ -98,6 +113,6 @@ function onMessage(listen: (message: FromPrimary) => void): void {
   process.on('message', listen);
 }
 
-function tellPrimary(message: FromWorker): void {
-  if (process.connected) process.send?.(message, undefined, undefined, () => {});
+function tellPrimary(message: FromWorker, onWritten = () => {}): void {
+  if (process.connected) process.send?.(message, undefined, undefined, onWritten);
 }

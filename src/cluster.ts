@@ -1,7 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Exchange } from './bus-cluster.ts';
-import { EXIT_UNUSABLE, type FromWorker, type Order } from './cluster-messages.ts';
+import { EXIT_UNUSABLE, type FromWorker, maxWaitingBytes, type Order } from './cluster-messages.ts';
 import { MetricsSurvey } from './cluster-metrics.ts';
 import type { Config } from './config.ts';
 import { ForkedWorker } from './forked-worker.ts';
@@ -13,9 +13,6 @@ const LEAST_BACKOFF_MS = 100;
 const MOST_BACKOFF_MS = 10_000;
 /** From the end of the drain window: requests may take 2 s more, and the log one. */
 const END_WITHIN_MS = 3_000;
-/** What may wait for a worker that does not read; at least so many of the largest messages. */
-const MAX_WAITING_BYTES = 64 * 1_024 * 1_024;
-const MAX_WAITING_MESSAGES = 16;
 
 /**
  * Runs `config.processes` workers, replaces those that die, and passes broadcasts between them. Ends when they have,
@@ -76,11 +73,7 @@ class Primary {
       this.#forkLater();
       return;
     }
-    const maxWaitingBytes = Math.max(
-      MAX_WAITING_BYTES,
-      MAX_WAITING_MESSAGES * this.#config.maxBodyBytes,
-    );
-    const worker = new ForkedWorker(forked, maxWaitingBytes, this.#log);
+    const worker = new ForkedWorker(forked, maxWaitingBytes(this.#config.maxBodyBytes), this.#log);
     this.#workers.add(worker);
     forked.on('message', (message: FromWorker) => this.#receive(worker, message));
     forked.on('error', (error) => {

@@ -1,30 +1,28 @@
 import type { Worker } from 'node:cluster';
-import type { ToWorker } from './bus-cluster.ts';
+import { Backlog } from './backlog.ts';
+import { bytesOf, type ToWorker } from './bus-cluster.ts';
 import type { FromPrimary, Order } from './cluster-messages.ts';
 import type { Log } from './log.ts';
-import { type Letters, Mailbox } from './mailbox.ts';
-
-/** What a message costs beside its texts while it waits for a worker to read it. */
-const MESSAGE_BYTES = 1_024;
-const LETTER_BYTES = 64;
+import { Mailbox } from './mailbox.ts';
 
 /** A worker as its primary sees it: what it has to be told, and how much of that it has not read yet. */
 export class ForkedWorker {
   readonly startedAt = performance.now();
   readonly #worker: Worker;
-  readonly #maxWaitingBytes: number;
+  readonly #backlog: Backlog;
   readonly #log: Log;
-  readonly #mailbox = new Mailbox<ToWorker>((letters) => this.send(letters, bytesOf(letters)));
+  readonly #mailbox = new Mailbox<ToWorker>((letters) =>
+    this.send(letters, bytesOf(letters.letters)),
+  );
   /** What was ordered before the worker listened for orders. */
   readonly #missed = new Set<Order>();
   #isReady = false;
   #isKilled = false;
-  #waitingBytes = 0;
 
   /** A worker that leaves more than `maxWaitingBytes` unread is killed. */
   constructor(worker: Worker, maxWaitingBytes: number, log: Log) {
     this.#worker = worker;
-    this.#maxWaitingBytes = maxWaitingBytes;
+    this.#backlog = new Backlog(maxWaitingBytes);
     this.#log = log;
   }
 
@@ -59,32 +57,18 @@ export class ForkedWorker {
   /** `bytes` is the size of what the message carries. A worker that has just died hears nothing. */
   send(message: FromPrimary, bytes = 0): void {
     if (this.#isKilled || !this.#worker.isConnected()) return;
-    // Judged by what waited before, so that one large message never counts against a worker that reads.
-    if (this.#waitingBytes > this.#maxWaitingBytes) {
+    if (this.#backlog.isFull) {
       this.kill('a worker does not read what it is told; it is killed');
       return;
     }
-    const cost = MESSAGE_BYTES + bytes;
-    this.#waitingBytes += cost;
-    this.#worker.send(message, () => {
-      this.#waitingBytes -= cost;
-    });
+    this.#worker.send(message, this.#backlog.add(bytes));
   }
 
   /** Ends the worker at once, stopped or not; `reason` is logged. */
   kill(reason: string): void {
     if (this.#isKilled) return;
     this.#isKilled = true;
-    this.#log.error({ worker: this.pid, waitingBytes: this.#waitingBytes }, reason);
+    this.#log.error({ worker: this.pid, waitingBytes: this.#backlog.bytes }, reason);
     this.#worker.process.kill('SIGKILL');
   }
-}
-
-function bytesOf({ letters }: Letters<ToWorker>): number {
-  let bytes = 0;
-  for (const letter of letters) {
-    bytes += LETTER_BYTES;
-    if (letter.kind === 'message') bytes += letter.topic.length + letter.text.length;
-  }
-  return bytes;
 }

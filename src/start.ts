@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Bus } from './bus.ts';
 import { runPrimary } from './cluster.ts';
-import { EXIT_UNUSABLE } from './cluster-messages.ts';
+import { EXIT_UNUSABLE, maxWaitingBytes } from './cluster-messages.ts';
 import {
   createClusterMetrics,
   createWorkerBus,
@@ -138,7 +138,9 @@ async function createBus(
   log: Log,
   onUnusable: (reason: string) => void,
 ): Promise<Bus | undefined> {
-  if (config.redisUrl === undefined) return isWorker ? createWorkerBus() : undefined;
+  if (config.redisUrl === undefined) {
+    return isWorker ? createWorkerBus(maxWaitingBytes(config.maxBodyBytes)) : undefined;
+  }
   // Loaded only where it is used: it is larger than all the rest.
   const { RedisBus } = await import('./bus-redis.ts');
   return new RedisBus({ url: config.redisUrl, log, onUnusable });

@@ -4,7 +4,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { startProgramWithFiles, temporaryFolder } from './support/program.ts';
 import { SECRET } from './support/tokens.ts';
 
-const FILES = 100;
+const FILES = 256;
+const CONNECTIONS = 700;
 /** Served again after a shortage: the contract says 5 s. */
 const BACK_WITHIN_MS = 15_000;
 
@@ -42,7 +43,7 @@ describe.each(['1', '2'])('file descriptors that run out, with %s process(es)', 
     });
     const line = /"level":50.*no file descriptor is left/;
     const told = program.prints(line);
-    for (let n = 0; n < 3 * FILES; n += 1) await openIdle(port, sockets);
+    for (let n = 0; n < CONNECTIONS; n += 1) await openIdle(port, sockets);
     await told;
     // Newcomers are closed instead of waiting for ever.
     await Promise.race(sockets.map((socket) => socket.closed || once(socket.resume(), 'close')));

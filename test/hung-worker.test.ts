@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { connectClient } from './support/client.ts';
+import { flood } from './support/flood.ts';
 import { type Program, startProgram, temporaryFolder } from './support/program.ts';
 import { SECRET, sign } from './support/tokens.ts';
 
@@ -50,19 +51,8 @@ describe('a worker that hangs', () => {
 
     const message = { padding: 'x'.repeat(700_000) };
     const body = JSON.stringify({ token: sign({ channel: 'a', message }) });
-    const post = async () => {
-      const response = await fetch(`${url}/broadcast`, { method: 'POST', body });
-      return response.text();
-    };
-    let isOver = false;
-    void died.then(() => {
-      isOver = true;
-    });
-    let posted = 0;
-    while (!isOver && posted < 400) {
-      await Promise.race([died, Promise.all(Array.from({ length: 20 }, post))]);
-      posted += 20;
-    }
+    // More than 64 MiB, which is what may wait.
+    await flood(port, body, 110);
     await died;
     expect(program.output).toMatch(
       new RegExp(`"worker":${victim},.*a worker does not read what it is told; it is killed`),

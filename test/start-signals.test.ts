@@ -12,6 +12,8 @@ const ENDED_BY_ITSELF = { code: 0, signal: null };
 async function startSlowly(env: Record<string, string>): Promise<Program> {
   return startProgram(await temporaryFolder(), {
     JWT_SECRET: SECRET,
+    // Over at once, since nobody is connected; a start may take longer than the time beyond it.
+    DRAIN_SECONDS: '20',
     NODE_OPTIONS: PRELOAD,
     ...env,
   });
@@ -62,7 +64,11 @@ describe('SIGTERM', () => {
   );
 
   it('does not wait for a worker that never gets ready', async () => {
-    const program = await startSlowly({ WEB_CONCURRENCY: '2', HOLD_MS: '600000' });
+    const program = await startSlowly({
+      WEB_CONCURRENCY: '2',
+      HOLD_MS: '600000',
+      DRAIN_SECONDS: '0',
+    });
     await reached(program, 'worker', 'begins', 2);
     program.child.kill('SIGTERM');
     expect(await program.ended).toEqual(ENDED_BY_ITSELF);

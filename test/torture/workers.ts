@@ -75,7 +75,10 @@ export async function hungWorker(arena: Arena): Promise<void> {
   process.kill(victim, 'SIGSTOP');
   const posted = await publishUntil(server, () => !server.workers().includes(victim));
   const cost = server.takePeak() - rss;
-  if (server.workers().includes(victim)) faults.push('the hung worker is still there');
+  if (server.workers().includes(victim)) {
+    faults.push('the hung worker is still there');
+    process.kill(victim, 'SIGCONT');
+  }
   if (cost > MAY_COST_BYTES) faults.push(`the first process grew by ${mebibytes(cost)} MiB`);
 
   while (server.workers().length < 2) await delay(20);
