@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino';
+import type { LineWriter } from './line-writer.ts';
 
 export type Log = Logger;
 
@@ -8,16 +9,24 @@ export interface LogOptions {
   readonly pretty: boolean;
 }
 
-/** Writes to standard output, one JSON object a line unless a person reads along. */
-export async function createLog({ level, pretty }: LogOptions): Promise<Log> {
-  return pino({ level }, pretty ? await prettyStream() : undefined);
+/** One JSON object a line, unless a person reads along. Says how many lines `writer` has dropped when it recovers. */
+export async function createLog({ level, pretty }: LogOptions, writer: LineWriter): Promise<Log> {
+  const prettify = pretty ? await loadPrettifier() : undefined;
+  const log = pino(
+    { level },
+    prettify ? { write: (line: string) => writer.write(prettify(line)) } : writer,
+  );
+  writer.onRecovered = (dropped) => {
+    log.error({ dropped }, 'lines of this log were dropped: they could not be written');
+  };
+  return log;
 }
 
 /** pino-pretty is a development dependency; without it lines stay JSON. */
-async function prettyStream() {
+async function loadPrettifier(): Promise<((line: string) => string) | undefined> {
   try {
-    const { default: makePretty } = await import('pino-pretty');
-    return makePretty({ sync: true, singleLine: true, ignore: 'pid,hostname' });
+    const { prettyFactory } = await import('pino-pretty');
+    return prettyFactory({ singleLine: true, ignore: 'pid,hostname' });
   } catch {
     return undefined;
   }

@@ -22,6 +22,8 @@ export interface MetricsSources {
   readonly connections: ReadonlySet<CountedConnection>;
   readonly broker: { readonly malformedTexts: number };
   readonly descriptors: { readonly shortages: number };
+  /** How many lines of the log could not be written. */
+  readonly droppedLines: () => number;
 }
 
 /** Codes that a peer may close with and that are told apart; any other would be a series of the peer's choice. */
@@ -43,7 +45,7 @@ export class Metrics {
   readonly #disconnects: Counter<'code'>;
   readonly #failures: Counter<'reason'>;
 
-  constructor({ hub, connections, broker, descriptors }: MetricsSources) {
+  constructor({ hub, connections, broker, descriptors, droppedLines }: MetricsSources) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     for (const name of MISNAMED_DEFAULTS) this.registry.removeSingleMetric(name);
@@ -96,6 +98,11 @@ export class Metrics {
       'bifrost_deliveries_total',
       'Messages and confirmations handed to websockets.',
       () => hub.deliveries,
+    );
+    counter(
+      'bifrost_log_lines_dropped_total',
+      'Lines of the log that could not be written.',
+      droppedLines,
     );
     counter(
       'bifrost_descriptor_shortages_total',

@@ -51,16 +51,18 @@ const MINUTE_MS = 60_000;
 /** What messages by way of other processes may wait for company under load, so that they are written together. */
 const GATHER_MS = 5;
 
-/** What a server that is one of many is given; without it this process is all there is. */
+/** What the process around a server gives it; without a bus this process is all there is. */
 export interface Neighbours {
   /** Connects the nodes of one server. */
   readonly bus?: Bus | undefined;
   /** Makes what reads the metrics of all processes of this machine. */
   readonly gatherMetrics?: ((registry: Registry) => () => Promise<string>) | undefined;
+  /** How many lines of the log could not be written so far. */
+  readonly droppedLines?: () => number;
 }
 
 export function createServer(config: Config, log: Log, neighbours: Neighbours = {}): Server {
-  const { bus, gatherMetrics } = neighbours;
+  const { bus, gatherMetrics, droppedLines = () => 0 } = neighbours;
   const hub = new Hub();
   const tokens = new TokenVerifier(
     config.jwtSecret,
@@ -100,7 +102,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
     ),
   );
   const metrics = config.metrics
-    ? new Metrics({ hub, connections, broker, descriptors })
+    ? new Metrics({ hub, connections, broker, descriptors, droppedLines })
     : undefined;
   const context: ConnectionContext = {
     config,

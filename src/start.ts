@@ -15,6 +15,7 @@ import { type Config, ConfigError, describeConfig, loadConfig, unsafeSettings } 
 import { createDevelopmentSecret } from './development-secret.ts';
 import { type Environment, readEnvironment } from './environment.ts';
 import { environmentWarnings } from './environment-warnings.ts';
+import { LineWriter } from './line-writer.ts';
 import { createLog, type Log } from './log.ts';
 import { isProduction } from './node-env.ts';
 import { createServer } from './server.ts';
@@ -24,6 +25,24 @@ const SECRET_ADVICE =
   'set JWT_SECRET to a long random text that your app servers share, for example the output of: node -p "crypto.randomBytes(64).toString(\'hex\')"';
 
 const DOTENV = resolve('.env');
+
+/** How long lines that still wait may hold up the exit. */
+const LAST_LINES_MS = 1_000;
+
+const output = new LineWriter(process.stdout);
+/** Made when there is something to complain about. */
+let errors: LineWriter | undefined;
+
+function complain(text: string): void {
+  errors ??= new LineWriter(process.stderr);
+  errors.write(`${text}\n`);
+}
+
+process.once('exit', () => {
+  const deadline = performance.now() + LAST_LINES_MS;
+  output.finish(deadline);
+  errors?.finish(deadline);
+});
 
 /** Without a secret there is no server; outside production it makes its own, once. Returns what to tell about it. */
 function provideSecret({ variables: env, problems }: Environment): string | undefined {
@@ -52,14 +71,14 @@ async function refuseConfig(
   const advice = env['JWT_SECRET'] ? undefined : SECRET_ADVICE;
   if (isProduction(env['NODE_ENV'])) {
     // Not at LOG_LEVEL, which may be what is wrong, or "silent".
-    const log = await createLog({ level: 'fatal', pretty: false });
+    const log = await createLog({ level: 'fatal', pretty: false }, output);
     log.fatal({ problems: error.problems, warnings, advice }, 'Invalid configuration');
     return;
   }
-  if (news !== undefined) console.error(news);
-  console.error(error.message);
-  for (const warning of warnings) console.error(`Warning: ${warning}`);
-  if (advice !== undefined) console.error(`Please ${advice}`);
+  if (news !== undefined) complain(news);
+  complain(error.message);
+  for (const warning of warnings) complain(`Warning: ${warning}`);
+  if (advice !== undefined) complain(`Please ${advice}`);
 }
 
 async function main(): Promise<void> {
@@ -77,9 +96,11 @@ async function main(): Promise<void> {
     return;
   }
 
-  const log = await createLog({
-    level: config.logLevel,
-    pretty: !config.production && process.stdout.isTTY,
+  const pretty = !config.production && process.stdout.isTTY;
+  const log = await createLog({ level: config.logLevel, pretty }, output);
+  // Node itself writes warnings to standard error, and waits there for a reader that has stopped reading.
+  process.removeAllListeners('warning').on('warning', ({ name, message }) => {
+    log.warn({ name }, message);
   });
   if (stop.signal.aborted) return;
   if (!isWorker) {
@@ -110,6 +131,7 @@ async function serve(config: Config, log: Log, stop: AbortSignal): Promise<void>
   if (stop.aborted) return;
   const server = createServer(config, log, {
     bus,
+    droppedLines: () => output.dropped,
     gatherMetrics: isWorker ? createClusterMetrics : undefined,
   });
   renewCertificate = () => server.renewCertificate();
@@ -126,7 +148,7 @@ async function serve(config: Config, log: Log, stop: AbortSignal): Promise<void>
       `Bifröst listens on ${address} port ${port}`,
     );
   } catch (error) {
-    console.error(`Cannot listen on port ${config.port}: ${(error as Error).message}`);
+    complain(`Cannot listen on port ${config.port}: ${(error as Error).message}`);
     giveUp();
     disconnect();
   }

@@ -73,6 +73,7 @@ describe('GET /metrics', () => {
       bifrost_subscriptions: 3,
       bifrost_channels: 2,
       bifrost_deliveries_total: 5,
+      bifrost_log_lines_dropped_total: 0,
       bifrost_buffered_bytes: 0,
       bifrost_broker_malformed_texts_total: 0,
       'bifrost_broadcasts_total{result="success"}': 2,

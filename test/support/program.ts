@@ -13,11 +13,24 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
+export interface ProgramOptions {
+  readonly stdin?: 'ignore' | 'pipe';
+  /** Where it writes to: a descriptor, or what the test reads. */
+  readonly stdout?: number | 'pipe';
+  readonly stderr?: number | 'pipe';
+  /** A program, with arguments, that starts it. */
+  readonly launcher?: readonly string[];
+}
+
 const PROGRAM_ENV = { HOST: '127.0.0.1', PORT: '0', DRAIN_SECONDS: '0' };
 
 /** The program as it is deployed, in a folder of its own, with nothing but the given environment. */
-export function startProgram(cwd: string, env: Readonly<Record<string, string>>): Program {
-  return startBuilt(SERVER_PROGRAM, [], cwd, { ...PROGRAM_ENV, ...env });
+export function startProgram(
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+  options: ProgramOptions = {},
+): Program {
+  return startBuilt(SERVER_PROGRAM, [], cwd, { ...PROGRAM_ENV, ...env }, options);
 }
 
 /** The program with so many file descriptors at most, for each of its processes. */
@@ -26,8 +39,8 @@ export function startProgramWithFiles(
   cwd: string,
   env: Readonly<Record<string, string>>,
 ): Program {
-  const limit = ['sh', '-c', `ulimit -n ${files} && exec "$0" "$@"`];
-  return startBuilt(SERVER_PROGRAM, [], cwd, { ...PROGRAM_ENV, ...env }, limit);
+  const launcher = ['sh', '-c', `ulimit -n ${files} && exec "$0" "$@"`];
+  return startProgram(cwd, env, { launcher });
 }
 
 /** `bifrost` with these arguments, likewise. */
@@ -44,14 +57,14 @@ function startBuilt(
   args: readonly string[],
   cwd: string,
   env: Readonly<Record<string, string>>,
-  launcher: readonly string[] = [],
+  { stdin = 'ignore', stdout = 'pipe', stderr = 'pipe', launcher = [] }: ProgramOptions = {},
 ): Program {
   const node = [process.execPath, file, ...args];
   const [command = '', ...rest] = [...launcher, ...node];
   const child = spawn(command, rest, {
     cwd,
     env: { PATH: process.env['PATH'], ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [stdin, stdout, stderr],
   });
   onTestFinished(() => {
     child.kill('SIGKILL');
