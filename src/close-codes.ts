@@ -89,3 +89,14 @@ export function protocolErrorOf(
       return String(error.code).startsWith('Z_') ? protocolErrors.malformedText : undefined;
   }
 }
+
+/** A close code as it is counted: one of a few. */
+export type CountedCode = number | 'other';
+
+/** Codes that a peer may close with and that are told apart; any other would be a series of the peer's choice. */
+const PEER_CODES = new Set([1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011]);
+
+/** `isOurs` tells a code of this file from one that the peer chose. */
+export function countedCode(code: number, isOurs: boolean): CountedCode {
+  return isOurs || PEER_CODES.has(code) ? code : 'other';
+}

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { CountedCode } from './close-codes.ts';
 import { HttpError } from './http.ts';
 import type { Hub } from './hub.ts';
 import type { Handler } from './router.ts';
@@ -25,9 +26,6 @@ export interface MetricsSources {
   /** How many lines of the log could not be written. */
   readonly droppedLines: () => number;
 }
-
-/** Codes that a peer may close with and that are told apart; any other would be a series of the peer's choice. */
-const PEER_CODES = new Set([1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011]);
 
 /** Gauges of prom-client that are named like counters, which Prometheus' own check refuses. */
 const MISNAMED_DEFAULTS = [
@@ -155,9 +153,8 @@ export class Metrics {
     if (startMs !== undefined) this.#durations.observe((performance.now() - startMs) / 1_000);
   }
 
-  /** `isOurs` tells a code of `close-codes.ts` from one that the peer chose. */
-  disconnected(code: number, isOurs: boolean): void {
-    this.#disconnects.inc({ code: isOurs || PEER_CODES.has(code) ? code : 'other' });
+  disconnected(code: CountedCode): void {
+    this.#disconnects.inc({ code });
   }
 
   authenticationFailed(reason: AuthenticationFailure): void {

@@ -11,6 +11,7 @@ import { disconnects } from './close-codes.ts';
 import { Compressor } from './compression.ts';
 import type { Config } from './config.ts';
 import { DescriptorProbe } from './descriptors.ts';
+import { DisconnectLog } from './disconnect-log.ts';
 import { spreadOver } from './drain.ts';
 import { healthHandler } from './health.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -104,9 +105,10 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
   const metrics = config.metrics
     ? new Metrics({ hub, connections, broker, descriptors, droppedLines })
     : undefined;
+  const disconnectLog = new DisconnectLog(log);
   const context: ConnectionContext = {
     config,
-    log,
+    disconnectLog,
     metrics,
     hub,
     broker,
@@ -162,6 +164,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
 
   const shutDown = async () => {
     log.info({ connections: connections.size, seconds: config.drainMs / 1_000 }, 'draining');
+    disconnectLog.drain();
     // Whoever keeps a connection for its next request must look for another server.
     httpServer.prependListener('request', (_request, response) => {
       response.setHeader('Connection', 'close');
@@ -178,6 +181,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
     }
     clearTimeout(patience);
     clearInterval(timer);
+    disconnectLog.flush();
     await broker.close();
     log.info('closed');
   };
@@ -205,6 +209,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
             heartbeat.tick();
             deadlines.tick();
             descriptors.check();
+            disconnectLog.tick();
           }, TICK_MS);
           resolve(httpServer.address() as AddressInfo);
         });

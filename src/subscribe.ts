@@ -1,13 +1,13 @@
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket } from 'ws';
 import type { Broker } from './broker.ts';
-import { type Disconnect, disconnects, protocolErrorOf } from './close-codes.ts';
+import { countedCode, type Disconnect, disconnects, protocolErrorOf } from './close-codes.ts';
 import type { Compressor } from './compression.ts';
 import type { Config } from './config.ts';
+import type { DisconnectLog } from './disconnect-log.ts';
 import { encodeFrame, type Frame } from './frame.ts';
 import type { Beating, Heartbeat } from './heartbeat.ts';
 import type { Hub, Kind, Subscriber } from './hub.ts';
-import type { Log } from './log.ts';
 import type { AuthenticationFailure, CountedConnection, Metrics } from './metrics.ts';
 import type { Batch, Outbox, Outlet } from './outbox.ts';
 import { type Channel, PONG, parseClientMessage, parseSubscription } from './protocol.ts';
@@ -18,7 +18,7 @@ import type { Wheel } from './wheel.ts';
 /** What all connections of a server share. */
 export interface ConnectionContext {
   readonly config: Config;
-  readonly log: Log;
+  readonly disconnectLog: DisconnectLog;
   readonly metrics: Metrics | undefined;
   readonly hub: Hub;
   readonly broker: Broker;
@@ -170,22 +170,20 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
 
   closed(peerCode: number): void {
     this.#leave();
-    const { connections, log, metrics } = this.#context;
+    const { connections, disconnectLog, metrics } = this.#context;
     connections.delete(this);
     // A peer that could not read our close frame is told apart by our code, not by 1006.
     const code = this.#disconnect?.code ?? peerCode;
-    metrics?.disconnected(code, this.#disconnect !== undefined);
-    log.info(
-      {
-        connection: this.#id,
-        address: this.#address,
-        code,
-        // A peer's own reason is its text, and stays out of the log.
-        reason: this.#disconnect?.reason,
-        channels: this.#channelsLeft,
-      },
-      'disconnected',
-    );
+    const counted = countedCode(code, this.#disconnect !== undefined);
+    metrics?.disconnected(counted);
+    disconnectLog.add(counted, this.isAuthenticated, {
+      connection: this.#id,
+      address: this.#address,
+      code,
+      // A peer's own reason is its text, and stays out of the log.
+      reason: this.#disconnect?.reason,
+      channels: this.#channelsLeft,
+    });
   }
 
   get #isOpen(): boolean {

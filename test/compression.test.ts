@@ -82,7 +82,7 @@ describe('COMPRESSION', () => {
   });
 
   it('closes with 1007 at what claims to be compressed and is not, and logs that code', async () => {
-    const { lines, log } = recordingLog('info');
+    const { lines, log } = recordingLog('debug');
     const { raw, server } = await startServer(ON, log);
     const connection = await raw();
     connection.write(handshake({ headers: { 'Sec-WebSocket-Extensions': 'permessage-deflate' } }));

@@ -86,7 +86,7 @@ describe('deploy/nginx.conf', () => {
   });
 
   it('tells the address of the client, whatever the client says of itself', async () => {
-    const { logged, log } = recordingLog('info');
+    const { logged, log } = recordingLog('debug');
     const { port: upstream } = await startServer({ TRUST_PROXY: '1' }, log);
     const port = await startNginx(upstream);
     const client = await connect(port, {
