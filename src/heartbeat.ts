@@ -1,5 +1,5 @@
 import { type Disconnect, disconnects } from './close-codes.ts';
-import { Wheel } from './wheel.ts';
+import { type TimeSource, Wheel } from './wheel.ts';
 
 /** What the heartbeat needs of a connection. */
 export interface Beating {
@@ -17,9 +17,9 @@ export class Heartbeat {
   // Each has its own beat from the moment it was added, so that their pings never fall into one turn.
   readonly #wheel: Wheel<Beating>;
 
-  constructor(intervalMs: number, tickMs: number) {
+  constructor(intervalMs: number, tickMs: number, clock: TimeSource) {
     this.#intervalMs = intervalMs;
-    this.#wheel = new Wheel(tickMs, (connection) => this.#beat(connection));
+    this.#wheel = new Wheel(tickMs, clock, (connection) => this.#beat(connection));
   }
 
   /** The connection has its first ping an interval from now, to within a tick, and then every interval. */

@@ -7,6 +7,7 @@ import { broadcastHandler } from './broadcast.ts';
 import { type Broker, LocalBroker } from './broker.ts';
 import { RemoteBroker } from './broker-remote.ts';
 import type { Bus } from './bus.ts';
+import { Clock } from './clock.ts';
 import { disconnects } from './close-codes.ts';
 import { Compressor } from './compression.ts';
 import type { Config } from './config.ts';
@@ -73,8 +74,9 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
     ),
   );
   const bodies = new BodyReader(config.maxBodyBytes);
-  const heartbeat = new Heartbeat(config.pingIntervalMs, TICK_MS);
-  const deadlines = new Wheel<Connection>(TICK_MS, (connection) => connection.expire());
+  const clock = new Clock(TICK_MS);
+  const heartbeat = new Heartbeat(config.pingIntervalMs, TICK_MS, clock);
+  const deadlines = new Wheel<Connection>(TICK_MS, clock, (connection) => connection.expire());
   const connections = new Set<Connection>();
   const logMalformed = rateLimited(MINUTE_MS, (topic: string) => {
     log.warn(
@@ -119,7 +121,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
     compressor: new Compressor(),
     connections,
   };
-  let timer: NodeJS.Timeout | undefined;
+  let stopClock = () => {};
   let closing: Promise<void> | undefined;
 
   const health = () => {
@@ -180,7 +182,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
       await setImmediate();
     }
     clearTimeout(patience);
-    clearInterval(timer);
+    stopClock();
     disconnectLog.flush();
     await broker.close();
     log.info('closed');
@@ -205,12 +207,12 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
           httpServer.on('error', (error) => {
             log.error({ err: error }, 'a connection could not be accepted');
           });
-          timer = setInterval(() => {
+          stopClock = clock.start(() => {
             heartbeat.tick();
             deadlines.tick();
             descriptors.check();
             disconnectLog.tick();
-          }, TICK_MS);
+          });
           resolve(httpServer.address() as AddressInfo);
         });
       }),

@@ -1,24 +1,32 @@
+/** What a wheel goes by. */
+export interface TimeSource {
+  /** In milliseconds, from whatever moment. */
+  now(): number;
+}
+
 /**
  * Many deadlines, one timer: slots of a tick each, so that setting or clearing one costs the same however many there
  * are. Somebody else's timer drives it, by `tick`.
  */
 export class Wheel<T> {
   readonly #tickMs: number;
+  readonly #clock: TimeSource;
   readonly #onDue: (item: T) => void;
   readonly #slots = new Map<number, Set<T>>();
   /** The last slot that has passed. */
   #passed: number;
 
   /** `onDue` may set and clear. */
-  constructor(tickMs: number, onDue: (item: T) => void) {
+  constructor(tickMs: number, clock: TimeSource, onDue: (item: T) => void) {
     this.#tickMs = tickMs;
+    this.#clock = clock;
     this.#onDue = onDue;
-    this.#passed = this.#slotAt(performance.now());
+    this.#passed = this.#slotAt(this.#clock.now());
   }
 
   /** The item is due at the first tick after `delayMs`. Returns the slot to name when it is cleared. */
   set(item: T, delayMs: number): number {
-    const slot = Math.max(this.#slotAt(performance.now() + delayMs), this.#passed) + 1;
+    const slot = Math.max(this.#slotAt(this.#clock.now() + delayMs), this.#passed) + 1;
     let items = this.#slots.get(slot);
     if (items === undefined) {
       items = new Set();
@@ -36,7 +44,7 @@ export class Wheel<T> {
   }
 
   tick(): void {
-    const now = this.#slotAt(performance.now());
+    const now = this.#slotAt(this.#clock.now());
     // A late timer, or a machine that slept, may have to make up for several.
     while (this.#passed < now) {
       this.#passed += 1;

@@ -1,9 +1,14 @@
 import { once } from 'node:events';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Clock } from '../src/clock.ts';
 import { disconnects } from '../src/close-codes.ts';
 import { type Beating, Heartbeat } from '../src/heartbeat.ts';
+import { connectClient } from './support/client.ts';
+import { startProgram, temporaryFolder } from './support/program.ts';
 import { clientFrame, handshake } from './support/raw.ts';
 import { startServer } from './support/server.ts';
+import { SECRET, sign } from './support/tokens.ts';
 
 afterEach(() => {
   vi.useRealTimers();
@@ -90,6 +95,127 @@ describe('a connection', () => {
   });
 });
 
+describe('a program that stood still', () => {
+  async function start(env: Record<string, string>) {
+    const program = startProgram(await temporaryFolder(), { JWT_SECRET: SECRET, ...env });
+    const url = `ws://127.0.0.1:${await program.listening()}/subscribe`;
+    return {
+      connect: () => connectClient(url, { autoPong: false }),
+      /** Longer than any time that is given below; `send` in the middle, when it stands still for sure. */
+      async standsStillWhile(send: () => void) {
+        program.child.kill('SIGSTOP');
+        await delay(700);
+        send();
+        await delay(700);
+        program.child.kill('SIGCONT');
+      },
+    };
+  }
+
+  it('reads the pongs that came meanwhile before it judges', async () => {
+    const { connect, standsStillWhile } = await start({ PING_INTERVAL_SECONDS: '1' });
+    const { socket, closed } = await connect();
+    await once(socket, 'ping');
+
+    await standsStillWhile(() => {
+      socket.pong();
+      socket.on('ping', () => socket.pong());
+    });
+
+    // Another ping is a verdict that has been passed; so is a close.
+    expect(await Promise.race([once(socket, 'ping'), closed])).toEqual([Buffer.alloc(0)]);
+  });
+
+  it('reads the tokens that came meanwhile before it misses them', async () => {
+    const { connect, standsStillWhile } = await start({ AUTH_TIMEOUT_SECONDS: '1' });
+    const client = await connect();
+    await client.ping();
+
+    await standsStillWhile(() => client.authenticate(sign({ channels: ['a'] })));
+
+    await client.next();
+    await client.ping();
+  });
+});
+
+describe('Clock', () => {
+  function createProcess() {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+    const now = performance.now.bind(performance);
+    let stood = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + stood);
+    return {
+      runFor: (ms: number) => vi.advanceTimersByTime(ms),
+      standStillFor(ms: number) {
+        stood += ms;
+      },
+    };
+  }
+
+  it('counts a second at most of a standstill', () => {
+    const { runFor, standStillFor } = createProcess();
+    const clock = new Clock(100);
+    const stop = clock.start(() => {});
+    runFor(5_000);
+    expect(clock.now()).toBe(5_000);
+    standStillFor(600_000);
+    expect(clock.now()).toBe(6_000);
+    runFor(100);
+    expect(clock.now()).toBe(6_000);
+    runFor(100);
+    expect(clock.now()).toBe(6_100);
+    stop();
+  });
+
+  it('puts a late tick off until what has come is read; no other overtakes it', async () => {
+    const { runFor, standStillFor } = createProcess();
+    let ticks = 0;
+    const stop = new Clock(100).start(() => {
+      ticks += 1;
+    });
+    runFor(200);
+    expect(ticks).toBe(2);
+
+    standStillFor(150);
+    runFor(100);
+    runFor(100);
+    expect(ticks).toBe(2);
+    // Comes after the input of this turn.
+    await setImmediate();
+    expect(ticks).toBe(3);
+    runFor(100);
+    expect(ticks).toBe(4);
+    stop();
+  });
+
+  it('keeps everybody on a beat of their own across a standstill', async () => {
+    const { runFor, standStillFor } = createProcess();
+    const clock = new Clock(100);
+    const heartbeat = new Heartbeat(15_000, 100, clock);
+    const stop = clock.start(() => heartbeat.tick());
+    let pings = 0;
+    for (let n = 0; n < 15; n += 1) {
+      const ping = () => {
+        pings += 1;
+      };
+      heartbeat.add({ awaitingPong: false, beat: 0, ping, end: () => {} });
+      runFor(1_000);
+    }
+
+    pings = 0;
+    standStillFor(600_000);
+    for (let second = 0; second < 14; second += 1) {
+      runFor(100);
+      await setImmediate();
+      runFor(900);
+      // What fell due in the second that counts, and in the one that has passed since.
+      expect(pings).toBeLessThanOrEqual(second + 2);
+    }
+    expect(pings).toBeGreaterThan(12);
+    stop();
+  });
+});
+
 describe('Heartbeat', () => {
   function silent() {
     const log: string[] = [];
@@ -104,7 +230,7 @@ describe('Heartbeat', () => {
 
   function start() {
     fakeClock();
-    const heartbeat = new Heartbeat(15_000, 100);
+    const heartbeat = new Heartbeat(15_000, 100, performance);
     const pass = (ms: number) => {
       vi.advanceTimersByTime(ms);
       heartbeat.tick();
