@@ -76,10 +76,10 @@ export class RemoteBroker implements Broker, BusListener {
     return this.#malformedTexts;
   }
 
-  join(subscriber: Subscriber, channels: readonly Channel[]): Promise<void> | undefined {
-    const { fresh, confirmed } = this.#interests.join(subscriber, channels);
+  join(subscriber: Subscriber, channels: readonly Channel[], onJoined: () => void): boolean {
+    const { fresh, isConfirmed } = this.#interests.join(subscriber, channels, onJoined);
     if (fresh.length > 0 && this.#isUp) void this.#subscribe(fresh);
-    return confirmed;
+    return isConfirmed;
   }
 
   leave(subscriber: Subscriber): void {

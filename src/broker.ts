@@ -22,11 +22,11 @@ export interface Broker {
   /** Texts that came from other processes, could not be of our nodes, and were dropped. */
   readonly malformedTexts: number;
   /**
-   * Asks for the channels' broadcasts on behalf of a subscriber of this node. Undefined when every broadcast posted
-   * from now on arrives here, else a promise of that moment. Never rejects: it waits for a broker that is away, and for
-   * ever once the subscriber has left.
+   * Asks for the channels' broadcasts on behalf of a subscriber of this node. True when every broadcast posted from now
+   * on arrives here. Else `onJoined` is called at that moment, never before this returns; it waits for a broker that is
+   * away, and is not called any more once the subscriber has left.
    */
-  join(subscriber: Subscriber, channels: readonly Channel[]): Promise<void> | undefined;
+  join(subscriber: Subscriber, channels: readonly Channel[], onJoined: () => void): boolean;
   /** Takes back all that the subscriber asked for. Safe to call twice. */
   leave(subscriber: Subscriber): void;
   /**
@@ -52,7 +52,9 @@ export class LocalBroker implements Broker {
     this.#hub = hub;
   }
 
-  join(): undefined {}
+  join(): boolean {
+    return true;
+  }
 
   leave(): void {}
 

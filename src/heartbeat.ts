@@ -7,6 +7,8 @@ export interface Beating {
   awaitingPong: boolean;
   /** The slot of its next beat. Kept here by the heartbeat, for nobody else to touch. */
   beat: number;
+  /** True while nothing is read of it, so that its pong may have come and not be known. */
+  readonly isPaused: boolean;
   ping(): void;
   end(disconnect: Disconnect): void;
 }
@@ -37,7 +39,8 @@ export class Heartbeat {
   }
 
   #beat(connection: Beating): void {
-    if (connection.awaitingPong) {
+    // One that is paused is pinged all the same: if its peer has gone, the kernel finds out by what it cannot deliver.
+    if (connection.awaitingPong && !connection.isPaused) {
       connection.end(disconnects.pingTimeout);
       return;
     }

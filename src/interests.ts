@@ -11,9 +11,10 @@ export interface Interest {
 /** A call of `join` that waits for confirmations. */
 interface Join {
   readonly subscriber: Subscriber;
-  /** How many of its channels are not confirmed yet. */
-  unconfirmed: number;
-  readonly resolve: () => void;
+  readonly channels: readonly Channel[];
+  /** Those that are not confirmed yet. */
+  readonly unconfirmed: Set<Interest>;
+  readonly onConfirmed: () => void;
 }
 
 /** Which channels this node needs of the bus, for whom, and who waits for them. */
@@ -40,13 +41,14 @@ export class Interests {
   }
 
   /**
-   * Holds the channels for the subscriber. `fresh` are those that nobody held. `confirmed` resolves when all are
-   * confirmed, never if the subscriber leaves before that; undefined if they are already.
+   * Holds the channels for the subscriber. `fresh` are those that nobody held. Unless all are confirmed already,
+   * `onConfirmed` is called when they are, and never if the subscriber leaves before that.
    */
   join(
     subscriber: Subscriber,
     channels: readonly Channel[],
-  ): { readonly fresh: readonly Channel[]; readonly confirmed: Promise<void> | undefined } {
+    onConfirmed: () => void,
+  ): { readonly fresh: readonly Channel[]; readonly isConfirmed: boolean } {
     let held = this.#held.get(subscriber);
     if (held === undefined) {
       held = new Set();
@@ -54,7 +56,7 @@ export class Interests {
     }
 
     const fresh: Channel[] = [];
-    let unconfirmed: Set<Set<Join>> | undefined;
+    const join: Join = { subscriber, channels, unconfirmed: new Set(), onConfirmed };
     for (const channel of channels) {
       let interest = this.#byChannel.get(channel);
       if (interest === undefined) {
@@ -66,12 +68,13 @@ export class Interests {
         held.add(channel);
         interest.holders += 1;
       }
-      if (interest.waiting !== undefined) {
-        unconfirmed ??= new Set();
-        unconfirmed.add(interest.waiting);
-      }
+      if (interest.waiting === undefined) continue;
+      interest.waiting.add(join);
+      join.unconfirmed.add(interest);
     }
-    return { fresh, confirmed: unconfirmed && this.#wait(subscriber, unconfirmed) };
+    const isConfirmed = join.unconfirmed.size === 0;
+    if (!isConfirmed) this.#remember(join);
+    return { fresh, isConfirmed };
   }
 
   /** Lets all of the subscriber's channels go and returns those that nobody holds any more. Safe to call twice. */
@@ -79,14 +82,15 @@ export class Interests {
     const held = this.#held.get(subscriber);
     if (held === undefined) return [];
     this.#held.delete(subscriber);
-    const joins = this.#joins.get(subscriber) ?? [];
+    for (const join of this.#joins.get(subscriber) ?? []) {
+      for (const interest of join.unconfirmed) interest.waiting?.delete(join);
+    }
     this.#joins.delete(subscriber);
 
     const emptied: Channel[] = [];
     for (const channel of held) {
       const interest = this.#byChannel.get(channel);
       if (interest === undefined) continue;
-      for (const join of joins) interest.waiting?.delete(join);
       interest.holders -= 1;
       if (interest.holders > 0) continue;
       this.#byChannel.delete(channel);
@@ -100,26 +104,30 @@ export class Interests {
     const { waiting } = interest;
     interest.waiting = undefined;
     for (const join of waiting ?? []) {
-      join.unconfirmed -= 1;
-      if (join.unconfirmed > 0) continue;
+      join.unconfirmed.delete(interest);
+      if (join.unconfirmed.size > 0) continue;
       this.#forget(join);
-      join.resolve();
+      join.onConfirmed();
     }
   }
 
-  /** From now on every channel needs a new confirmation. */
+  /** From now on every channel needs a new confirmation, also for joins that had it and wait for another. */
   unconfirmAll(): void {
     for (const interest of this.#byChannel.values()) interest.waiting ??= new Set();
+    for (const joins of this.#joins.values()) {
+      for (const join of joins) {
+        for (const interest of this.of(join.channels)) {
+          interest.waiting?.add(join);
+          join.unconfirmed.add(interest);
+        }
+      }
+    }
   }
 
-  #wait(subscriber: Subscriber, unconfirmed: ReadonlySet<Set<Join>>): Promise<void> {
-    return new Promise((resolve) => {
-      const join: Join = { subscriber, unconfirmed: unconfirmed.size, resolve };
-      for (const waiting of unconfirmed) waiting.add(join);
-      const joins = this.#joins.get(subscriber);
-      if (joins === undefined) this.#joins.set(subscriber, new Set([join]));
-      else joins.add(join);
-    });
+  #remember(join: Join): void {
+    const joins = this.#joins.get(join.subscriber);
+    if (joins === undefined) this.#joins.set(join.subscriber, new Set([join]));
+    else joins.add(join);
   }
 
   #forget(join: Join): void {

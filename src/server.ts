@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { addressOf } from './address.ts';
+import type { Authentication } from './authentication.ts';
 import { BodyReader } from './body.ts';
 import { broadcastHandler } from './broadcast.ts';
 import { type Broker, LocalBroker } from './broker.ts';
@@ -76,7 +77,9 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
   const bodies = new BodyReader(config.maxBodyBytes);
   const clock = new Clock(TICK_MS);
   const heartbeat = new Heartbeat(config.pingIntervalMs, TICK_MS, clock);
-  const deadlines = new Wheel<Connection>(TICK_MS, clock, (connection) => connection.expire());
+  const deadlines = new Wheel<Authentication>(TICK_MS, clock, (each) => each.timeOut());
+  const wall = { now: () => Date.now() };
+  const expiries = new Wheel<Authentication>(TICK_MS, wall, (each) => each.expire());
   const connections = new Set<Connection>();
   const logMalformed = rateLimited(MINUTE_MS, (topic: string) => {
     log.warn(
@@ -117,6 +120,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
     tokens,
     heartbeat,
     deadlines,
+    expiries,
     outbox: new Outbox({ gatherMs: bus === undefined ? 0 : GATHER_MS }),
     compressor: new Compressor(),
     connections,
@@ -210,6 +214,7 @@ export function createServer(config: Config, log: Log, neighbours: Neighbours = 
           stopClock = clock.start(() => {
             heartbeat.tick();
             deadlines.tick();
+            expiries.tick();
             descriptors.check();
             disconnectLog.tick();
           });

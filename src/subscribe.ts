@@ -1,31 +1,22 @@
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket } from 'ws';
-import type { Broker } from './broker.ts';
+import { Authentication, type AuthenticationContext, type Bearer } from './authentication.ts';
 import { countedCode, type Disconnect, disconnects, protocolErrorOf } from './close-codes.ts';
 import type { Compressor } from './compression.ts';
-import type { Config } from './config.ts';
 import type { DisconnectLog } from './disconnect-log.ts';
 import { encodeFrame, type Frame } from './frame.ts';
 import type { Beating, Heartbeat } from './heartbeat.ts';
-import type { Hub, Kind, Subscriber } from './hub.ts';
+import type { Kind } from './hub.ts';
 import type { AuthenticationFailure, CountedConnection, Metrics } from './metrics.ts';
 import type { Batch, Outbox, Outlet } from './outbox.ts';
-import { type Channel, PONG, parseClientMessage, parseSubscription } from './protocol.ts';
-import type { TokenVerifier } from './token.ts';
+import { type Channel, PONG, parseClientMessage } from './protocol.ts';
 import type { OwnedWebSocket, WebSocketOwner } from './websocket.ts';
-import type { Wheel } from './wheel.ts';
 
 /** What all connections of a server share. */
-export interface ConnectionContext {
-  readonly config: Config;
+export interface ConnectionContext extends AuthenticationContext {
   readonly disconnectLog: DisconnectLog;
   readonly metrics: Metrics | undefined;
-  readonly hub: Hub;
-  readonly broker: Broker;
-  readonly tokens: TokenVerifier;
   readonly heartbeat: Heartbeat;
-  /** Whose time may run out: unauthenticated, or with a token that expires. */
-  readonly deadlines: Wheel<Connection>;
   readonly outbox: Outbox;
   readonly compressor: Compressor;
   /** Every connection from its upgrade to its last byte. */
@@ -34,39 +25,27 @@ export interface ConnectionContext {
 
 const PONG_FRAME = encodeFrame(PONG);
 
-/** One for all, since nearly all connections wait for nothing. */
-const NONE: readonly Channel[] = [];
-
 /** What may wait for the end of the turn before no more is read of the peer. */
 const MOST_WAITING_BYTES = 65_536;
-
-/** While the broker is away, confirmations may wait for this many times `MAX_CHANNELS_PER_CONNECTION` channels. */
-const MOST_CONFIRMATIONS = 4;
 
 let lastId = 0;
 
 /** One websocket: upgraded → authenticated, any number of times → closed. */
-export class Connection implements Subscriber, Beating, Outlet, CountedConnection, WebSocketOwner {
+export class Connection implements Bearer, Beating, Outlet, CountedConnection, WebSocketOwner {
   awaitingPong = false;
   beat = 0;
   batch: Batch | undefined = undefined;
   channels: Channel[] | undefined = undefined;
-  isAuthenticated = false;
   readonly kind: Kind | undefined;
   readonly #ws: OwnedWebSocket;
   readonly #socket: Duplex;
   readonly #address: string;
   readonly #context: ConnectionContext;
+  readonly #authentication: Authentication;
   /** Names the connection in the log. */
   readonly #id: number;
   #channelsLeft = 0;
-  /** Settled when the newest token's channels are confirmed; undefined when nothing waits for the broker. */
-  #joining: Promise<void> | undefined;
-  /** Channels of tokens that wait for the broker. */
-  #waiting: readonly Channel[] = NONE;
   #disconnect: Disconnect | undefined;
-  /** The slot in which this connection ends: unauthenticated, or because its token has expired. */
-  #deadline: number | undefined;
 
   /** `socket` is the raw socket that `ws` was made from, `address` whom it belongs to as far as we know. */
   constructor(ws: OwnedWebSocket, socket: Duplex, address: string, context: ConnectionContext) {
@@ -79,10 +58,14 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
     lastId += 1;
     this.#id = lastId;
     context.heartbeat.add(this);
-    if (context.config.authTimeoutMs > 0) this.#endIn(context.config.authTimeoutMs);
+    this.#authentication = new Authentication(this, context);
     context.connections.add(this);
 
     ws.belongTo(this);
+  }
+
+  get isAuthenticated(): boolean {
+    return this.#authentication.isDone;
   }
 
   /** What the peer has not taken yet. */
@@ -95,12 +78,12 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
     this.#context.outbox.append(this, frame);
     // A small message may ask for many answers. The next is not read before these are written, or one client could
     // have a turn of the event loop, and the memory, to itself.
-    if ((this.batch?.byteLength ?? 0) > MOST_WAITING_BYTES && !this.#ws.isPaused) this.#ws.pause();
+    if ((this.batch?.byteLength ?? 0) > MOST_WAITING_BYTES) this.#pauseOrResume();
     return true;
   }
 
   write(bytes: Buffer): void {
-    if (this.#ws.isPaused) this.#ws.resume();
+    if (this.#ws.isPaused) this.#pauseOrResume();
     // Nothing may follow a close frame (RFC 6455 §5.5.1). ws answers a peer that closes or breaks the protocol
     // at once, from its parser; what waits at that moment is dropped.
     if (!this.#isOpen) return;
@@ -113,14 +96,13 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
     this.#socket.write(bytes);
   }
 
-  ping(): void {
-    this.#ws.ping();
+  /** Whether nothing is read of the peer at present, its pongs included. */
+  get isPaused(): boolean {
+    return this.#ws.isPaused;
   }
 
-  /** The time to authenticate is up, or that of the token. */
-  expire(): void {
-    if (this.isAuthenticated) this.end(disconnects.tokenExpired);
-    else this.#refuse(disconnects.authenticationTimeout, 'timeout');
+  ping(): void {
+    this.#ws.ping();
   }
 
   /** Says why in a close frame; ws ends the connection for good when the peer does not answer it in time. */
@@ -134,6 +116,8 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
     this.#disconnect = disconnect;
     this.#leave();
     this.#context.outbox.flush(this);
+    // Else its answer to the close frame would not be seen.
+    this.#pauseOrResume();
     this.#ws.close(disconnect.code, disconnect.reason);
   }
 
@@ -148,7 +132,7 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
     }
     switch (message.value.event) {
       case 'authenticate':
-        this.#authenticate(message.value.token);
+        this.#authentication.present(message.value.token);
         return;
       case 'ping':
         this.deliver(PONG_FRAME);
@@ -156,6 +140,17 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
       case 'other':
         return;
     }
+  }
+
+  refuse(disconnect: Disconnect, failure: AuthenticationFailure): void {
+    if (this.#isOpen) this.#context.metrics?.authenticationFailed(failure);
+    this.end(disconnect);
+  }
+
+  pendingChanged(): void {
+    // Pongs that came while nothing was read of the peer are yet to be read.
+    if (this.#ws.isPaused) this.awaitingPong = false;
+    this.#pauseOrResume();
   }
 
   ponged(): void {
@@ -190,88 +185,18 @@ export class Connection implements Subscriber, Beating, Outlet, CountedConnectio
     return this.#ws.readyState === WebSocket.OPEN;
   }
 
-  #authenticate(token: string | undefined): void {
-    const { config, tokens } = this.#context;
-    const signed = token === undefined ? undefined : tokens.verify(token);
-    if (!signed?.ok) {
-      this.#refuse(disconnects.notAuthorized, 'token');
-      return;
-    }
-    const channels = parseSubscription(signed.value, config.maxChannelLength);
-    if (!channels.ok) {
-      const disconnect = CHANNEL_FAULTS[channels.reason];
-      this.#refuse(disconnect, disconnect === disconnects.channelTooLong ? 'limits' : 'channels');
-      return;
-    }
-    if (this.#isTooMany(channels.value)) {
-      this.#refuse(disconnects.tooManyChannels, 'limits');
-      return;
-    }
-
-    this.#subscribe(channels.value, signed.value.claims['exp']);
-  }
-
-  /** Confirms the channels, after those of earlier tokens and once broadcasts arrive here. */
-  #subscribe(channels: readonly Channel[], exp: unknown): void {
-    const joining = this.#context.broker.join(this, channels);
-    if (joining === undefined && this.#joining === undefined) {
-      this.#confirm(channels, exp);
-      return;
-    }
-
-    this.#waiting = [...this.#waiting, ...channels];
-    const joined = Promise.all([this.#joining, joining]).then(() => {
-      if (this.#joining === joined) {
-        this.#joining = undefined;
-        this.#waiting = NONE;
-      }
-      if (this.#isOpen) this.#confirm(channels, exp);
-    });
-    this.#joining = joined;
-  }
-
-  #confirm(channels: readonly Channel[], exp: unknown): void {
-    const { config, hub } = this.#context;
-    this.isAuthenticated = true;
-    this.#clearDeadline();
-    // The newest token decides how long the connection may live.
-    if (config.enforceTokenExpiry && typeof exp === 'number') this.#endIn(exp * 1_000 - Date.now());
-    for (const channel of channels) hub.subscribe(this, channel);
-  }
-
-  #isTooMany(channels: readonly Channel[]): boolean {
-    const { hub, config } = this.#context;
-    const most = config.maxChannelsPerConnection;
-    // Confirmations that wait for the broker are kept, and repetitions are confirmed each.
-    if (this.#waiting.length > MOST_CONFIRMATIONS * most) return true;
-    return hub.countWith(this, [...this.#waiting, ...channels]) > most;
-  }
-
-  #endIn(delayMs: number): void {
-    this.#deadline = this.#context.deadlines.set(this, delayMs);
-  }
-
-  #clearDeadline(): void {
-    if (this.#deadline === undefined) return;
-    this.#context.deadlines.clear(this, this.#deadline);
-    this.#deadline = undefined;
-  }
-
-  #refuse(disconnect: Disconnect, reason: AuthenticationFailure): void {
-    if (this.#isOpen) this.#context.metrics?.authenticationFailed(reason);
-    this.end(disconnect);
+  /** Reads of the peer unless much waits to be written to it, or many of its tokens wait for the broker. */
+  #pauseOrResume(): void {
+    const mustPause =
+      this.#authentication.hasManyPending || (this.batch?.byteLength ?? 0) > MOST_WAITING_BYTES;
+    if (mustPause === this.#ws.isPaused) return;
+    if (mustPause) this.#ws.pause();
+    else this.#ws.resume();
   }
 
   #leave(): void {
-    this.#clearDeadline();
-    this.#context.broker.leave(this);
+    this.#authentication.stop();
     this.#channelsLeft += this.#context.hub.remove(this);
     this.#context.heartbeat.remove(this);
   }
 }
-
-const CHANNEL_FAULTS = {
-  type: disconnects.invalidChannels,
-  length: disconnects.channelTooLong,
-  unicode: disconnects.malformedChannel,
-} as const;

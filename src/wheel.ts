@@ -1,3 +1,6 @@
+/** What is passed one by one although nobody may be in it. */
+const MANY_SLOTS = 1_000;
+
 /** What a wheel goes by. */
 export interface TimeSource {
   /** In milliseconds, from whatever moment. */
@@ -45,13 +48,23 @@ export class Wheel<T> {
 
   tick(): void {
     const now = this.#slotAt(this.#clock.now());
-    // A late timer, or a machine that slept, may have to make up for several.
-    while (this.#passed < now) {
-      this.#passed += 1;
-      const items = this.#slots.get(this.#passed);
-      this.#slots.delete(this.#passed);
-      for (const item of items ?? []) this.#onDue(item);
+    if (now - this.#passed <= Math.max(this.#slots.size, MANY_SLOTS)) {
+      // A late timer may have to make up for several.
+      while (this.#passed < now) this.#pass(this.#passed + 1);
+    } else {
+      // A clock may leap, that on the wall by years: only the slots that somebody is in are looked at.
+      const due = [...this.#slots.keys()].filter((slot) => slot <= now);
+      for (const slot of due.sort((a, b) => a - b)) this.#pass(slot);
     }
+    // It may also leap back.
+    this.#passed = now;
+  }
+
+  #pass(slot: number): void {
+    this.#passed = slot;
+    const items = this.#slots.get(slot);
+    this.#slots.delete(slot);
+    for (const item of items ?? []) this.#onDue(item);
   }
 
   #slotAt(time: number): number {

@@ -11,8 +11,9 @@ import { Hub } from '../src/hub.ts';
 import type { Channel } from '../src/protocol.ts';
 import { behavesAsBroker, isHealthy } from './support/broker-suite.ts';
 import { recordingLog } from './support/log.ts';
+import { clientFrame, handshake } from './support/raw.ts';
 import { startServer, type TestServer } from './support/server.ts';
-import { sign } from './support/tokens.ts';
+import { now, sign } from './support/tokens.ts';
 
 const OTHER = 'abcdefab-2222-4333-8444-555555555555';
 
@@ -202,6 +203,166 @@ describe('a node whose bus comes and goes', () => {
     expect(await client.closed).toEqual({ code: 4413, reason: 'Too many channels' });
   });
 
+  /** Tokens that all have to wait, far more than are kept and than one read of the socket brings. */
+  const MANY_TOKENS = 2_000;
+  const waitingToken = sign({ channels: ['a'] });
+
+  /** Resolves when the server has read all that it is going to read of anybody. */
+  async function hasReadAll(node: TestServer): Promise<void> {
+    const other = await node.connect();
+    for (let n = 0; n < 100; n += 1) await other.ping();
+  }
+
+  it('keeps a few tokens of a socket that wait for it and reads no more until it is there', async () => {
+    const { bus, node } = await startNode();
+    const client = await node.connect();
+    for (let n = 0; n < MANY_TOKENS; n += 1) {
+      client.authenticate(sign({ channels: n % 2 === 0 ? ['a', `${n % 10}`] : [] }));
+    }
+    client.send({ event: 'ping' });
+    await hasReadAll(node);
+
+    await bus.comeUp();
+    for (let n = 0; n < MANY_TOKENS; n += 2) {
+      for (const channel of ['a', `${n % 10}`]) {
+        expect(await client.next()).toMatchObject({ data: JSON.stringify({ channel }) });
+      }
+      // Whatever was not in the token that waited is asked for when it is read.
+      await bus.confirmAll();
+    }
+    // Pongs overtake tokens that wait, but this ping had not been read.
+    expect(await client.next()).toEqual({ event: 'pong' });
+  });
+
+  describe('and a socket that is not read on meanwhile', () => {
+    function fakeClock() {
+      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+    }
+    const BEAT_MS = 15_100;
+
+    async function startFlooded({ authenticated = true } = {}) {
+      const { bus, node } = await startNode({ METRICS: 'true' });
+      const connection = await node.raw();
+      connection.write(handshake());
+      await connection.reply();
+      const say = (token: string) =>
+        clientFrame(JSON.stringify({ event: 'authenticate', data: token }));
+      if (authenticated) connection.write(say(sign({ channels: [] })));
+      const message = say(waitingToken);
+      connection.write(Buffer.concat(Array.from({ length: MANY_TOKENS }, () => message)));
+      await hasReadAll(node);
+      return { bus, node, connection };
+    }
+
+    const PING = Buffer.from([0x89, 0]);
+    const PONG = clientFrame('', { first: 0x8a });
+    const GOODBYE = clientFrame(Buffer.from([0x11, 0x38]), { first: 0x88 });
+
+    it('goes on pinging it, and does not miss pongs that it does not read', async () => {
+      fakeClock();
+      const { bus, connection } = await startFlooded();
+      for (let beat = 0; beat < 4; beat += 1) {
+        vi.advanceTimersByTime(BEAT_MS);
+        expect(await connection.take(2)).toEqual(PING);
+        connection.write(PONG);
+      }
+
+      await bus.comeUp();
+      // In the same turn: what it answered is still unread.
+      vi.advanceTimersByTime(BEAT_MS);
+      const confirmation = Buffer.from('{"event":"subscribed","data":"{\\"channel\\":\\"a\\"}"}');
+      const frame = Buffer.concat([Buffer.from([0x81, confirmation.length]), confirmation]);
+      const expected = [PING, ...Array.from({ length: MANY_TOKENS }, () => frame)];
+      const received = await connection.take(Buffer.concat(expected).length);
+      expect(received.toString('latin1').replaceAll(frame.toString('latin1'), '')).toBe('\x89\0');
+    });
+
+    it('ends it when it does not answer afterwards either', async () => {
+      fakeClock();
+      const { bus, connection } = await startFlooded();
+      for (let beat = 0; beat < 4; beat += 1) vi.advanceTimersByTime(BEAT_MS);
+      await bus.comeUp();
+      for (let beat = 0; beat < 2; beat += 1) vi.advanceTimersByTime(BEAT_MS);
+      connection.write(GOODBYE);
+      expect((await connection.ended).toString('latin1')).toContain(
+        "Socket didn't respond to ping",
+      );
+    });
+
+    it('forgets it when its peer has gone', async () => {
+      fakeClock();
+      const { node, connection } = await startFlooded();
+      connection.socket.resetAndDestroy();
+      // Only the socket of the fence is left.
+      for (let left = ''; !left.includes('\nbifrost_connections 1\n'); ) {
+        vi.advanceTimersByTime(BEAT_MS);
+        left = await (await fetch(`${node.url}/metrics`)).text();
+      }
+    });
+
+    it('leaves it under the authentication clock, and takes its goodbye', async () => {
+      fakeClock();
+      const { node, connection } = await startFlooded({ authenticated: false });
+      vi.advanceTimersByTime(30_500);
+      const reason = 'Authentication timeout';
+      const close = Buffer.from(
+        `\x88${String.fromCharCode(2 + reason.length)}\x11\x38${reason}`,
+        'latin1',
+      );
+      const received = await connection.take(2 + close.length);
+      expect(received).toEqual(Buffer.concat([PING, close]));
+      connection.write(GOODBYE);
+      await connection.ended;
+      await node.server.close();
+    });
+  });
+
+  describe('with ENFORCE_TOKEN_EXPIRY', () => {
+    const ON = {
+      ENFORCE_TOKEN_EXPIRY: 'true',
+      AUTH_TIMEOUT_SECONDS: '0',
+      PING_INTERVAL_SECONDS: '80000',
+    };
+
+    function fakeClock() {
+      vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance', 'Date'] });
+    }
+
+    it('ends a socket whose token expires before it is there', async () => {
+      fakeClock();
+      const { node } = await startNode(ON);
+      const client = await node.connect();
+      client.authenticate(sign({ channels: ['a'], exp: now() + 100 }));
+      await client.ping();
+      vi.advanceTimersByTime(98_000);
+      await client.ping();
+      vi.advanceTimersByTime(2_500);
+      expect(await client.closed).toEqual({ code: 4401, reason: 'Token expired' });
+      expect(await node.stats()).toEqual({ deliveries: 0, connected: 0 });
+    });
+
+    it('keeps a socket whose fresh token came in time and waits for it', async () => {
+      fakeClock();
+      const { bus, node } = await startNode(ON);
+      await bus.comeUp();
+      const client = await node.connect();
+      client.authenticate(sign({ channels: ['a'], exp: now() + 100 }));
+      await client.ping();
+      await bus.confirmAll();
+      await client.next();
+
+      bus.listener?.down();
+      client.authenticate(sign({ channels: ['a'], exp: now() + 200 }));
+      await client.ping();
+      vi.advanceTimersByTime(150_000);
+      await client.ping();
+      await bus.comeUp();
+      await client.next();
+      vi.advanceTimersByTime(51_000);
+      expect(await client.closed).toEqual({ code: 4401, reason: 'Token expired' });
+    });
+  });
+
   it('counts the channels that wait for it', async () => {
     const { node } = await startNode({ MAX_CHANNELS_PER_CONNECTION: '2' });
     const client = await node.connect();
@@ -252,13 +413,15 @@ describe('RemoteBroker', () => {
     const { bus, broker } = createBroker();
     await bus.comeUp();
     const other = { deliver: () => true };
-    const first = broker.join(subscriber, [channel, channel]);
-    const second = broker.join(other, [channel]);
+    const joined = vi.fn();
+    expect(broker.join(subscriber, [channel, channel], joined)).toBe(false);
+    expect(broker.join(other, [channel], joined)).toBe(false);
     expect(bus.subscribing.map(({ topics }) => topics)).toEqual([['p:channel:a']]);
+    expect(joined).toHaveBeenCalledTimes(0);
     await bus.confirmAll();
-    await Promise.all([first, second]);
-    expect(broker.join({ deliver: () => true }, [])).toBeUndefined();
-    expect(broker.join(other, [channel])).toBeUndefined();
+    expect(joined).toHaveBeenCalledTimes(2);
+    expect(broker.join({ deliver: () => true }, [], joined)).toBe(true);
+    expect(broker.join(other, [channel], joined)).toBe(true);
 
     broker.leave(subscriber);
     broker.leave(subscriber);
@@ -270,29 +433,71 @@ describe('RemoteBroker', () => {
   it('waits for a new confirmation when a channel was left and joined again meanwhile', async () => {
     const { bus, broker } = createBroker();
     await bus.comeUp();
-    broker.join(subscriber, [channel]);
+    const joined = vi.fn();
+    broker.join(subscriber, [channel], () => joined('left'));
     broker.leave(subscriber);
-    let isJoined = false;
-    broker.join(subscriber, [channel])?.then(() => {
-      isJoined = true;
-    });
+    broker.join(subscriber, [channel], () => joined('again'));
 
     bus.subscribing[0]?.confirm();
     await settle();
-    expect(isJoined).toBe(false);
+    expect(joined).not.toHaveBeenCalled();
     bus.subscribing[1]?.confirm();
     await settle();
-    expect(isJoined).toBe(true);
+    expect(joined.mock.calls).toEqual([['again']]);
+  });
+
+  it('forgets who leaves while it is away, though others wait for the same channel', async () => {
+    const { bus, broker } = createBroker();
+    const joined = vi.fn();
+    broker.join(subscriber, [channel], () => joined('stayed'));
+    for (let n = 0; n < 3; n += 1) {
+      const guest = { deliver: () => true };
+      broker.join(guest, [channel], () => joined('left'));
+      broker.leave(guest);
+    }
+    await bus.comeUp();
+    expect(joined.mock.calls).toEqual([['stayed']]);
+  });
+
+  it('takes what was confirmed to a join before a loss for unconfirmed after it', async () => {
+    const { bus, broker } = createBroker();
+    await bus.comeUp();
+    const late = 'late' as Channel;
+    const early = 'early' as Channel;
+    // As many as are renewed at once come before the channel that is confirmed early.
+    const many = Array.from({ length: 1_000 }, (_, n) => `${n}` as Channel);
+    broker.join({ deliver: () => true }, [late], () => {});
+    broker.join({ deliver: () => true }, [...many, early], () => {});
+    bus.subscribing[1]?.confirm();
+    await settle();
+    const joined = vi.fn();
+    expect(broker.join(subscriber, [early, late], joined)).toBe(false);
+
+    bus.listener?.down();
+    bus.subscribing.length = 0;
+    bus.listener?.up();
+    const confirmNext = async () => {
+      bus.subscribing.shift()?.confirm();
+      await settle();
+    };
+    await confirmNext();
+    bus.carryProbe();
+    await settle();
+    expect(bus.subscribing[0]?.topics[0]).toBe('p:channel:late');
+    await confirmNext();
+    expect(joined).not.toHaveBeenCalled();
+    await confirmNext();
+    expect(joined).toHaveBeenCalledTimes(1);
   });
 
   it('renews everything after a loss before it is available again', async () => {
     const { bus, broker, changes } = createBroker();
     await bus.comeUp();
-    broker.join(subscriber, [channel]);
+    broker.join(subscriber, [channel], () => {});
     await bus.confirmAll();
     bus.listener?.down();
     let isJoined = false;
-    broker.join({ deliver: () => true }, [channel])?.then(() => {
+    broker.join({ deliver: () => true }, [channel], () => {
       isJoined = true;
     });
 
@@ -312,7 +517,7 @@ describe('RemoteBroker', () => {
     const { bus, broker } = createBroker();
     await bus.comeUp();
     let isJoined = false;
-    broker.join(subscriber, [channel])?.then(() => {
+    broker.join(subscriber, [channel], () => {
       isJoined = true;
     });
     const before = bus.subscribing.shift();
@@ -439,10 +644,10 @@ describe('RemoteBroker', () => {
 
   it('keeps nothing of those who waited for it and left', async () => {
     const { bus, broker } = createBroker();
-    broker.join(subscriber, [channel]);
+    broker.join(subscriber, [channel], () => {});
     const comeAndGo = () => {
       const visitor = { deliver: () => true };
-      broker.join(visitor, [channel])?.then(() => visitor.deliver());
+      broker.join(visitor, [channel], () => visitor.deliver());
       broker.leave(visitor);
       return new WeakRef(visitor);
     };

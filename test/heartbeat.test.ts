@@ -198,7 +198,7 @@ describe('Clock', () => {
       const ping = () => {
         pings += 1;
       };
-      heartbeat.add({ awaitingPong: false, beat: 0, ping, end: () => {} });
+      heartbeat.add({ awaitingPong: false, beat: 0, isPaused: false, ping, end: () => {} });
       runFor(1_000);
     }
 
@@ -222,6 +222,7 @@ describe('Heartbeat', () => {
     const connection: Beating = {
       awaitingPong: false,
       beat: 0,
+      isPaused: false,
       ping: () => log.push('ping'),
       end: ({ reason }) => log.push(reason),
     };

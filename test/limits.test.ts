@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { isDeepStrictEqual } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Wheel } from '../src/wheel.ts';
 import { clientFrame, handshake, type RawConnection } from './support/raw.ts';
 import { startServer } from './support/server.ts';
 import { now, SECRET, sign } from './support/tokens.ts';
@@ -145,18 +147,73 @@ describe('ENFORCE_TOKEN_EXPIRY', () => {
     expect(await stats()).toEqual({ deliveries: 1, connected: 0 });
   });
 
-  it('moves the deadline when a fresher token comes', async () => {
+  /**
+   * Presents tokens at once and resolves to the seconds after which the connection is closed. Each token is written as
+   * its channels and its seconds to live, if any: `a+b:100`.
+   */
+  async function lifetime(tokens: string) {
+    fakeClock();
+    const { connect } = await startServer(ON);
+    const client = await connect();
+    for (const token of tokens.split(' ')) {
+      const [names = '', seconds = ''] = token.split(':');
+      const channels = names.split('+').filter((name) => name !== '');
+      const exp = seconds === '' ? undefined : now() + Number(seconds);
+      client.authenticate(sign({ channels, exp }));
+      for (const _ of channels) await client.next();
+    }
+    await client.ping();
+    for (let second = 0; second < 1_000; second += 10) {
+      // At the half of a ten, since `exp` is in whole seconds.
+      vi.advanceTimersByTime(second === 0 ? 5_000 : 10_000);
+      client.send({ event: 'ping' });
+      const answer = await Promise.race([client.next(), client.closed]);
+      if (!isDeepStrictEqual(answer, { event: 'pong' })) {
+        expect(answer).toEqual({ code: 4401, reason: 'Token expired' });
+        return second;
+      }
+    }
+    return Infinity;
+  }
+
+  it.each([
+    ['moves the deadline when a fresher token names the channel', 'a:100 a:200', 200],
+    ['is not moved by a token of no channels', 'a:100 :500', 100],
+    ['is not moved by a token of another channel', 'a:100 b:500', 100],
+    ['is not moved by a token of another channel that lives for ever', 'a:100 b', 100],
+    ['closes when the first of all channels is no longer good', 'a+b:300 c:100 d:200', 100],
+    ['wants each channel renewed', 'a+b:100 b:500', 100],
+    [
+      'takes the latest of the tokens that named a channel, whatever their order',
+      'a:300 a:100',
+      300,
+    ],
+    ['lets a channel live for ever that a token without exp has named', 'a a:100', Infinity],
+    ['goes by the newest token where there are no channels', ':300 :100', 100],
+    ['goes by the channels once there are some', ':100 a:200 :100', 200],
+  ])('%s', async (_, tokens, expected) => {
+    expect(await lifetime(tokens)).toBe(expected);
+  });
+
+  it('goes by the clock on the wall, also where the process stood still', async () => {
     fakeClock();
     const { connect } = await startServer(ON);
     const client = (await connect()).authenticate(sign({ channels: ['a'], exp: now() + 100 }));
     await client.next();
-    vi.advanceTimersByTime(90_000);
-    client.authenticate(sign({ channels: [], exp: now() + 100 }));
-    await client.ping();
-    vi.advanceTimersByTime(90_000);
-    await client.ping();
-    vi.advanceTimersByTime(15_000);
+    vi.setSystemTime(Date.now() + 101_000);
+    vi.advanceTimersByTime(100);
     expect(await client.closed).toEqual({ code: 4401, reason: 'Token expired' });
+  });
+
+  it('keeps one deadline for a connection, however many channels it has', async () => {
+    const { connect } = await startServer(ON);
+    const client = await connect();
+    await client.ping();
+    const deadlines = vi.spyOn(Wheel.prototype, 'set');
+    const channels = Array.from({ length: 1_000 }, (_, n) => `${n}`);
+    client.authenticate(sign({ channels, exp: now() + 100 }));
+    for (const _ of channels) await client.next();
+    expect(deadlines).toHaveBeenCalledTimes(1);
   });
 
   it('lets a token without exp live', async () => {

@@ -12,7 +12,7 @@ const MEANINGS: Readonly<Record<Code, string>> = {
   malformedChannel: 'A channel name has half of a surrogate pair in it.',
   notAuthorized:
     'The token was refused: changed after it was signed, expired, signed with another secret, or missing.',
-  tokenExpired: 'The time of the newest token is up, and ENFORCE_TOKEN_EXPIRY is on.',
+  tokenExpired: 'The tokens for one of the channels have expired, and ENFORCE_TOKEN_EXPIRY is on.',
   authenticationTimeout: 'No good token came within AUTH_TIMEOUT_SECONDS.',
   pingTimeout: 'A ping was not answered before the next one was due.',
   tooManyChannels: 'The token asks for more than MAX_CHANNELS_PER_CONNECTION.',
