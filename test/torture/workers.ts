@@ -58,7 +58,7 @@ const DRAIN_SECONDS = 1;
 const GRACE_MS = 3_000;
 const NOISE_MS = 3_000;
 /** The first process may keep 64 MiB for a worker, and copies of it until they are collected. */
-const MAY_COST_BYTES = 192 * 1_024 * 1_024;
+const MAY_COST_BYTES = 256 * 1_024 * 1_024;
 const KILLED_WITHIN_MS = 30_000;
 const IN_FLIGHT = 100;
 
