@@ -9,6 +9,9 @@ const SCRIPT = `
   head -c 8M /dev/zero >"$0/filler" 2>/dev/null
   exec "$@" >>"$0/log"`;
 
+/** What to put in front of a command line where no `FullDisk` is possible: no write to this device ever succeeds. */
+export const FULL_DEVICE_LAUNCHER: readonly string[] = ['sh', '-c', 'exec "$@" >/dev/full', 'sh'];
+
 /**
  * A file system that is full. Only the program that writes to it can see it, and it is gone when that one has ended,
  * however that came about.
@@ -20,7 +23,7 @@ export class FullDisk {
   static readonly isPossible =
     spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', tmpdir()]).status === 0;
 
-  /** What to put in front of a command line, so that it writes to a file of this disk. */
+  /** What to put in front of a command line, so that its output is appended to a file of this disk. */
   get launcher(): readonly string[] {
     return ['unshare', '--mount', 'sh', '-c', SCRIPT, this.#folder];
   }

@@ -2,11 +2,13 @@
 import { spawnSync } from 'node:child_process';
 import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
+import { FULL_DEVICE_LAUNCHER, FullDisk } from '../support/full-disk.ts';
 import { Arena } from './arena.ts';
 import { attacks, SLOW_HTTP } from './attacks.ts';
 import { drain, restart } from './endings.ts';
 import { tortureNodes } from './nodes.ts';
 import { count, markdown } from './report.ts';
+import { ServerProcess } from './server-process.ts';
 import { descriptorShortage, hungWorker } from './workers.ts';
 
 const ENDINGS = {
@@ -21,6 +23,7 @@ const HELP = `npm run torture -- [options]   (Linux)
   --quick          a twentieth of everything, in less than a minute
   --attack NAME    only this attack, repeatable; without the totals, and without the endings unless named
   --seed N         the same random numbers again
+  --full-disk      the servers write their logs to a file system that is full, or where none can be mounted, to /dev/full
   --nodes N        instead: N servers on one Redis, which are all killed again and again while 3,000 sockets count and
                    another program publishes garbage on their channels
   --help
@@ -35,6 +38,7 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     attack: { type: 'string', multiple: true, default: [] },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    'full-disk': { type: 'boolean', default: false },
     nodes: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -46,6 +50,7 @@ async function torture(): Promise<boolean> {
   const chosen = (name: string) => values.attack.length === 0 || values.attack.includes(name);
   const seed = Number(values.seed);
   console.log(`seed ${seed}`);
+  if (values['full-disk']) writeLogsToFullDisk();
   const arena = await Arena.open({ quick: values.quick, seed });
 
   try {
@@ -54,6 +59,11 @@ async function torture(): Promise<boolean> {
     }
     arena.compareRounds();
     await arena.close();
+    // The other attacks alone may leave less than what is allowed to wait.
+    if (values['full-disk'] && chosen('churn')) {
+      const dropped = await arena.server.droppedLines();
+      arena.verdict(dropped > 0, `${count(dropped)} lines of the log could not be written`);
+    }
     for (const [name, ending] of Object.entries(ENDINGS)) if (chosen(name)) await ending(arena);
   } catch (error) {
     // A server that has ended, most likely; what it wrote is in the message.
@@ -76,6 +86,19 @@ async function torture(): Promise<boolean> {
   }
   console.log(`\n${arena.passed} passed, ${arena.failed} failed`);
   return arena.failed === 0;
+}
+
+function writeLogsToFullDisk(): void {
+  const manyLines = ['env', 'LOG_LEVEL=debug'];
+  if (!FullDisk.isPossible) {
+    console.log('logs on /dev/full');
+    ServerProcess.launcher = [...manyLines, ...FULL_DEVICE_LAUNCHER];
+    return;
+  }
+  console.log('logs on a full file system');
+  const disk = new FullDisk();
+  process.once('exit', () => disk.close());
+  ServerProcess.launcher = [...manyLines, ...disk.launcher];
 }
 
 async function tortureMany(nodes: string): Promise<boolean> {

@@ -34,6 +34,8 @@ export async function freePort(): Promise<number> {
 
 /** The built program as an operator runs it, in a process of its own. */
 export class ServerProcess {
+  /** What is put in front of the command line of every server of this run. */
+  static launcher: readonly string[] = [];
   readonly port: number;
   readonly #child: ChildProcess;
   #complaint = '';
@@ -61,7 +63,14 @@ export class ServerProcess {
     files?: number,
   ): Promise<ServerProcess> {
     const limit = files === undefined ? '' : `ulimit -n ${files} && `;
-    const program = [process.execPath, '--expose-gc', '--import', PROBE, PROGRAM];
+    const program = [
+      ...ServerProcess.launcher,
+      process.execPath,
+      '--expose-gc',
+      '--import',
+      PROBE,
+      PROGRAM,
+    ];
     const child = spawn('sh', ['-c', `${limit}exec "$0" "$@"`, ...program], {
       cwd: FOLDER,
       env: {
@@ -139,9 +148,12 @@ export class ServerProcess {
 
   /** How many websockets it has ended with this close code. */
   async disconnects(code: number): Promise<number> {
-    const metrics = await this.get('/metrics');
-    const line = new RegExp(`^bifrost_disconnects_total{code="${code}"} (\\d+)$`, 'm');
-    return Number(line.exec(metrics?.body ?? '')?.[1] ?? 0);
+    return this.#metric(`bifrost_disconnects_total{code="${code}"}`);
+  }
+
+  /** How many lines of its log it could not write. */
+  droppedLines(): Promise<number> {
+    return this.#metric('bifrost_log_lines_dropped_total');
   }
 
   /** Open files, sockets included, as the system counts them: those too that no counter of the server knows. */
@@ -164,6 +176,12 @@ export class ServerProcess {
     const peak = Math.max(this.#peak, this.#rss());
     this.#peak = 0;
     return peak;
+  }
+
+  async #metric(name: string): Promise<number> {
+    const metrics = await this.get('/metrics');
+    const line = metrics?.body.split('\n').find((sample) => sample.startsWith(`${name} `));
+    return Number(line?.slice(name.length) ?? 0);
   }
 
   #rss(): number {
