@@ -5,5 +5,5 @@ if (/^(1?\d|20\.(1[0-8]|\d))\./.test(process.versions.node)) {
   process.exitCode = 1;
 } else {
   process.setSourceMapsEnabled(true);
-  void import('./commands.ts');
+  void import('./commands/run.ts');
 }

@@ -1,11 +1,11 @@
 import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Exchange } from './bus-cluster.ts';
-import { EXIT_UNUSABLE, type FromWorker, maxWaitingBytes, type Order } from './cluster-messages.ts';
-import { MetricsSurvey } from './cluster-metrics.ts';
-import type { Config } from './config.ts';
-import { ForkedWorker } from './forked-worker.ts';
-import type { Log } from './log.ts';
+import { Exchange } from './broker/bus-cluster.ts';
+import { ForkedWorker } from './cluster/forked-worker.ts';
+import { EXIT_UNUSABLE, type FromWorker, maxWaitingBytes, type Order } from './cluster/messages.ts';
+import { MetricsSurvey } from './cluster/metrics-survey.ts';
+import type { Config } from './config/config.ts';
+import type { Log } from './telemetry/log.ts';
 
 /** A worker that lived this long died of something else than its start. */
 const STABLE_MS = 10_000;

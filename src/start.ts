@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
-import type { Bus } from './bus.ts';
-import { runPrimary } from './cluster.ts';
-import { EXIT_UNUSABLE, maxWaitingBytes } from './cluster-messages.ts';
+import type { Bus } from './broker/bus.ts';
+import { EXIT_UNUSABLE, maxWaitingBytes } from './cluster/messages.ts';
 import {
   createClusterMetrics,
   createWorkerBus,
@@ -10,16 +9,23 @@ import {
   ignoreSignals,
   isWorker,
   obeyPrimary,
-} from './cluster-worker.ts';
-import { type Config, ConfigError, describeConfig, loadConfig, unsafeSettings } from './config.ts';
-import { createDevelopmentSecret } from './development-secret.ts';
-import { type Environment, readEnvironment } from './environment.ts';
-import { environmentWarnings } from './environment-warnings.ts';
-import { LineWriter } from './line-writer.ts';
-import { createLog, type Log } from './log.ts';
-import { isProduction } from './node-env.ts';
+} from './cluster/worker.ts';
+import { runPrimary } from './cluster.ts';
+import {
+  type Config,
+  ConfigError,
+  describeConfig,
+  loadConfig,
+  unsafeSettings,
+} from './config/config.ts';
+import { createDevelopmentSecret } from './config/development-secret.ts';
+import { type Environment, readEnvironment } from './config/environment.ts';
+import { environmentWarnings } from './config/environment-warnings.ts';
+import { isProduction } from './config/node-env.ts';
+import { VERSION } from './config/version.ts';
 import { createServer } from './server.ts';
-import { VERSION } from './version.ts';
+import { LineWriter } from './telemetry/line-writer.ts';
+import { createLog, type Log } from './telemetry/log.ts';
 
 const SECRET_ADVICE =
   'set JWT_SECRET to a long random text that your app servers share, for example the output of: node -p "crypto.randomBytes(64).toString(\'hex\')"';
@@ -164,7 +170,7 @@ async function createBus(
     return isWorker ? createWorkerBus(maxWaitingBytes(config.maxBodyBytes)) : undefined;
   }
   // Loaded only where it is used: it is larger than all the rest.
-  const { RedisBus } = await import('./bus-redis.ts');
+  const { RedisBus } = await import('./broker/bus-redis.ts');
   return new RedisBus({ url: config.redisUrl, log, onUnusable });
 }
 

@@ -1,4 +1,4 @@
-import { type Disconnect, disconnects, protocolErrors } from '../close-codes.ts';
+import { type Disconnect, disconnects, protocolErrors } from '../protocol/close-codes.ts';
 import { escapeHtml } from './page.ts';
 
 type Code = keyof typeof disconnects | keyof typeof protocolErrors;

@@ -1,5 +1,5 @@
-import type { Handler } from '../router.ts';
-import { VERSION } from '../version.ts';
+import { VERSION } from '../config/version.ts';
+import type { Handler } from '../http/router.ts';
 import { escapeHtml, fillTemplate, pageHandler, readAsset } from './page.ts';
 
 export interface LandingOptions {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Handler } from '../router.ts';
+import type { Handler } from '../http/router.ts';
 
 /** A whole page: all that it needs is in it. */
 export interface Page {

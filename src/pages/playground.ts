@@ -2,11 +2,12 @@ import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import jwt from 'jsonwebtoken';
-import type { BodyReader } from '../body.ts';
-import type { Config } from '../config.ts';
-import { HttpError, json } from '../http.ts';
-import { isObject, parseJson } from '../protocol.ts';
-import type { Handler } from '../router.ts';
+import type { Config } from '../config/config.ts';
+import type { BodyReader } from '../http/body.ts';
+import { HttpError } from '../http/http-error.ts';
+import { json } from '../http/reply.ts';
+import type { Handler } from '../http/router.ts';
+import { isObject, parseJson } from '../protocol/json.ts';
 import { closeCodeRows } from './close-code-table.ts';
 import { fillTemplate, type Page, pageHandler, readAsset } from './page.ts';
 

@@ -1,9 +1,9 @@
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { ClientOptions } from 'ws';
-import { loadConfig } from '../../src/config.ts';
-import type { Log } from '../../src/log.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { createServer, type Neighbours, type Server } from '../../src/server.ts';
+import type { Log } from '../../src/telemetry/log.ts';
 import { connectClient, type TestClient } from './client.ts';
 import { connectRaw, type RawConnection } from './raw.ts';
 import { SECRET, sign } from './tokens.ts';

@@ -1,0 +1,243 @@
+import { randomUUID } from 'node:crypto';
+import type { Hub, Subscriber } from '../hub/hub.ts';
+import type { Channel } from '../protocol/channel.ts';
+import type { Broadcast } from '../protocol/claims.ts';
+import { type Broker, BrokerUnavailable, type Published, type Stats } from './broker.ts';
+import type { Bus, BusListener } from './bus.ts';
+import { Interests } from './interests.ts';
+import {
+  encodeAnswer,
+  encodeBroadcast,
+  encodeStatsQuestion,
+  parseAnswer,
+  parseBroadcast,
+  parseStatsQuestion,
+} from './node-messages.ts';
+import { Surveys } from './survey.ts';
+
+/** How long the nodes have to confirm a broadcast, sending it included. */
+const PUBLISH_DEADLINE_MS = 2_000;
+/** How long the nodes have to tell their counters, and how old an answer may be that is given again. */
+const STATS_DEADLINE_MS = 500;
+const STATS_AGE_MS = 1_000;
+/** How long what this node publishes to itself may be under way, before the bus counts as one that loses texts. */
+const PROBE_DEADLINE_MS = 2_000;
+/** Topics renewed with one command, so that a long list does not hold up everything else. */
+const RENEW_TOPICS = 1_000;
+
+export interface RemoteBrokerOptions {
+  /** Of every topic, so that several installations may share a bus. */
+  readonly prefix: string;
+  /** Told when broadcasts get through again, and when they no longer do. */
+  readonly onChange: (isAvailable: boolean) => void;
+  /** Told of every text under the prefix that no node can have written. It was dropped. */
+  readonly onMalformed: (topic: string) => void;
+}
+
+/**
+ * Many nodes on one bus. A message travels only to nodes with listeners, its publisher's own included, so there is
+ * one order for all; each tells the publisher how many sockets it was handed to.
+ */
+export class RemoteBroker implements Broker, BusListener {
+  readonly #hub: Hub;
+  readonly #bus: Bus;
+  readonly #onChange: (isAvailable: boolean) => void;
+  readonly #onMalformed: (topic: string) => void;
+  readonly #node = randomUUID();
+  readonly #channelTopics: string;
+  readonly #nodeTopics: string;
+  readonly #ownTopic: string;
+  readonly #statsTopic: string;
+  readonly #interests = new Interests();
+  readonly #surveys = new Surveys();
+  #malformedTexts = 0;
+  #isUp = false;
+  #isAvailable = false;
+  /** Counts losses and the end: what was begun before one means nothing after it. */
+  #epoch = 0;
+  #stats: { readonly promise: Promise<Stats>; readonly at: number } | undefined;
+
+  constructor(hub: Hub, bus: Bus, { prefix, onChange, onMalformed }: RemoteBrokerOptions) {
+    this.#hub = hub;
+    this.#bus = bus;
+    this.#onChange = onChange;
+    this.#onMalformed = onMalformed;
+    this.#channelTopics = `${prefix}channel:`;
+    this.#nodeTopics = `${prefix}node:`;
+    this.#ownTopic = this.#nodeTopics + this.#node;
+    this.#statsTopic = `${prefix}stats`;
+    bus.open(this);
+  }
+
+  get isAvailable(): boolean {
+    return this.#isAvailable;
+  }
+
+  get malformedTexts(): number {
+    return this.#malformedTexts;
+  }
+
+  join(subscriber: Subscriber, channels: readonly Channel[], onJoined: () => void): boolean {
+    const { fresh, isConfirmed } = this.#interests.join(subscriber, channels, onJoined);
+    if (fresh.length > 0 && this.#isUp) void this.#subscribe(fresh);
+    return isConfirmed;
+  }
+
+  leave(subscriber: Subscriber): void {
+    const emptied = this.#interests.leave(subscriber);
+    if (emptied.length > 0 && this.#isUp) this.#bus.unsubscribe(this.#topics(emptied));
+  }
+
+  async publish({ channel, message }: Broadcast): Promise<Published> {
+    if (!this.#isAvailable) throw new BrokerUnavailable();
+    const topic = this.#channelTopics + channel;
+    const { reached, answers, sums } = await this.#surveys.ask(
+      1,
+      (id) => this.#bus.publish(topic, encodeBroadcast(this.#node, id, message)),
+      PUBLISH_DEADLINE_MS,
+    );
+    if (reached === undefined) throw new BrokerUnavailable();
+    return { deliveries: sums[0] ?? 0, isPartial: answers < reached };
+  }
+
+  stats(): Promise<Stats> {
+    const now = performance.now();
+    if (this.#stats === undefined || now - this.#stats.at >= STATS_AGE_MS) {
+      this.#stats = { promise: this.#askStats(), at: now };
+    }
+    return this.#stats.promise;
+  }
+
+  close(): Promise<void> {
+    // What is under way means nothing any more, and its deadlines would hold up the end of the process.
+    this.#epoch += 1;
+    this.#surveys.close();
+    return this.#bus.close();
+  }
+
+  up(): void {
+    this.#isUp = true;
+    void this.#renew();
+  }
+
+  down(): void {
+    this.#isUp = false;
+    this.#epoch += 1;
+    this.#interests.unconfirmAll();
+    this.#setAvailable(false);
+  }
+
+  message(topic: string, text: string): void {
+    if (this.#receive(topic, text)) return;
+    this.#malformedTexts += 1;
+    this.#onMalformed(topic);
+  }
+
+  /** False for what no node of ours can have sent. */
+  #receive(topic: string, text: string): boolean {
+    if (topic.startsWith(this.#channelTopics)) {
+      const broadcast = parseBroadcast(text);
+      if (broadcast === undefined) return false;
+      const channel = topic.slice(this.#channelTopics.length) as Channel;
+      const deliveries = this.#hub.publish(channel, broadcast.message);
+      return this.#answer(broadcast.node, broadcast.id, [deliveries]);
+    }
+    if (topic === this.#statsTopic) {
+      const question = parseStatsQuestion(text);
+      if (question === undefined) return false;
+      const { deliveries, subscriptions } = this.#hub;
+      return this.#answer(question.node, question.id, [deliveries, subscriptions]);
+    }
+    const answer = topic === this.#ownTopic ? parseAnswer(text) : undefined;
+    return answer !== undefined && this.#surveys.answered(answer.id, answer.numbers);
+  }
+
+  /** Tells the node that asked; of itself it needs no bus. False when a text in our name asked what we did not. */
+  #answer(node: string, id: number, numbers: readonly number[]): boolean {
+    if (node === this.#node) return this.#surveys.answered(id, numbers);
+    // A bus that is lost now takes the answer with it, and says so itself; the one who asked has a deadline.
+    this.#bus.publish(this.#nodeTopics + node, encodeAnswer(id, numbers)).catch(() => {});
+    return true;
+  }
+
+  async #askStats(): Promise<Stats> {
+    if (!this.#isAvailable) return this.#hub;
+    try {
+      const { answers, sums } = await this.#surveys.ask(
+        2,
+        (id) => this.#bus.publish(this.#statsTopic, encodeStatsQuestion(this.#node, id)),
+        STATS_DEADLINE_MS,
+      );
+      const [deliveries = 0, subscriptions = 0] = sums;
+      return answers === 0 ? this.#hub : { deliveries, subscriptions };
+    } catch {
+      // Too many questions are open: the others cannot be asked now.
+      return this.#hub;
+    }
+  }
+
+  #setAvailable(isAvailable: boolean): void {
+    if (this.#isAvailable === isAvailable) return;
+    this.#isAvailable = isAvailable;
+    this.#onChange(isAvailable);
+  }
+
+  #topics(channels: readonly Channel[]): string[] {
+    return channels.map((channel) => this.#channelTopics + channel);
+  }
+
+  /** Resolves to whether the bus confirmed them. What it did not confirm is renewed when it is back. */
+  async #subscribe(channels: readonly Channel[]): Promise<boolean> {
+    // These and no others: a channel that is left and joined again meanwhile waits for a confirmation of its own.
+    const interests = this.#interests.of(channels);
+    const epoch = this.#epoch;
+    try {
+      await this.#bus.subscribe(this.#topics(channels));
+    } catch {
+      return false;
+    }
+    if (epoch !== this.#epoch) return false;
+    for (const interest of interests) this.#interests.confirm(interest);
+    return true;
+  }
+
+  /** After a loss: everything is subscribed again, on a bus that is proved to carry, before anything is promised. */
+  async #renew(): Promise<void> {
+    const epoch = this.#epoch;
+    const { channels } = this.#interests;
+    try {
+      await this.#bus.subscribe([this.#ownTopic, this.#statsTopic]);
+    } catch {
+      return;
+    }
+    if (epoch !== this.#epoch) return;
+    const isProved = await this.#probe();
+    if (epoch !== this.#epoch) return;
+    if (!isProved) {
+      this.#bus.reset('what this node publishes does not come back to it');
+      return;
+    }
+    for (let from = 0; from < channels.length; from += RENEW_TOPICS) {
+      // Who has left meanwhile is not asked for again.
+      const some = channels
+        .slice(from, from + RENEW_TOPICS)
+        .filter((channel) => this.#interests.has(channel));
+      if (!(await this.#subscribe(some))) return;
+    }
+    if (epoch === this.#epoch) this.#setAvailable(true);
+  }
+
+  /** Resolves to whether a text published to this node's own topic arrives. Never rejects. */
+  async #probe(): Promise<boolean> {
+    try {
+      const { answers } = await this.#surveys.ask(
+        1,
+        (id) => this.#bus.publish(this.#ownTopic, encodeAnswer(id, [0])),
+        PROBE_DEADLINE_MS,
+      );
+      return answers > 0;
+    } catch {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Log } from '../telemetry/log.ts';
+import type { Bus, BusListener } from './bus.ts';
+import { RedisConnection } from './redis-connection.ts';
+
+/** Attempts to connect are this far apart, doubling, with up to as much again at random. */
+const LEAST_BACKOFF_MS = 100;
+const MOST_BACKOFF_MS = 2_500;
+const LOG_INTERVAL_MS = 10_000;
+
+export interface RedisBusOptions {
+  /** `redis://` or `rediss://` */
+  readonly url: string;
+  readonly log: Log;
+  /** Told when this Redis can never do. */
+  readonly onUnusable: (reason: string) => void;
+}
+
+const AWAY = new Error('Redis is away');
+const CLOSED = new Error('closed');
+
+/** Redis' or Valkey's pub/sub. */
+export class RedisBus implements Bus {
+  readonly #url: string;
+  readonly #log: Log;
+  readonly #onUnusable: (reason: string) => void;
+  readonly #closing = new AbortController();
+  readonly #logFailure: (error: unknown) => void;
+  /** The newest one, which may still be connecting. */
+  #attempt: RedisConnection | undefined;
+  /** The one that carries texts. */
+  #connection: RedisConnection | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #isRoleUnknown = false;
+
+  constructor({ url, log, onUnusable }: RedisBusOptions) {
+    this.#url = url;
+    this.#log = log;
+    this.#onUnusable = onUnusable;
+    this.#logFailure = createFailureLog(log);
+  }
+
+  open(listener: BusListener): void {
+    this.#running = this.#run(listener);
+  }
+
+  publish(topic: string, text: string): Promise<number> {
+    return this.#connection?.publish(topic, text) ?? Promise.reject(AWAY);
+  }
+
+  async subscribe(topics: readonly string[]): Promise<void> {
+    if (topics.length === 0) return;
+    if (this.#connection === undefined) throw AWAY;
+    await this.#connection.subscribe(topics);
+  }
+
+  unsubscribe(topics: readonly string[]): void {
+    // A connection that is lost has unsubscribed already.
+    this.#connection?.unsubscribe(topics);
+  }
+
+  reset(reason: string): void {
+    this.#connection?.lose(new Error(reason));
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#attempt?.lose(CLOSED);
+    await this.#running;
+  }
+
+  /** Connects, and again whenever the connection is lost, until `close`. */
+  async #run(listener: BusListener): Promise<void> {
+    const { signal } = this.#closing;
+    let backoffMs = LEAST_BACKOFF_MS;
+    while (!signal.aborted) {
+      const upMs = await this.#connect(listener);
+      // One that connects and fails at once is left in peace like one that does not connect.
+      if (upMs > MOST_BACKOFF_MS) backoffMs = LEAST_BACKOFF_MS;
+      await delay(backoffMs * (1 + Math.random()), undefined, { signal }).catch(() => {});
+      backoffMs = Math.min(backoffMs * 2, MOST_BACKOFF_MS);
+    }
+  }
+
+  /** One connection, from the attempt to its loss. Resolves to how long it carried texts; never rejects. */
+  async #connect(listener: BusListener): Promise<number> {
+    let upSince = Number.POSITIVE_INFINITY;
+    const connection = new RedisConnection({
+      url: this.#url,
+      onMessage: (text, topic) => listener.message(topic, text),
+      onUnknownRole: () => this.#warnOfUnknownRole(),
+    });
+    this.#attempt = connection;
+    try {
+      if ((await connection.open()) === 'cluster') {
+        this.#closing.abort();
+        this.#onUnusable(
+          'REDIS_URL names a Redis Cluster, whose PUBLISH counts one of its nodes only',
+        );
+        return 0;
+      }
+      this.#connection = connection;
+      this.#log.info('Redis is there');
+      upSince = performance.now();
+      listener.up();
+      await connection.watch();
+    } catch (error) {
+      if (!this.#closing.signal.aborted) this.#logFailure(error);
+    } finally {
+      this.#attempt = undefined;
+      connection.destroy();
+      if (this.#connection !== undefined) {
+        this.#connection = undefined;
+        listener.down();
+      }
+    }
+    return performance.now() - upSince;
+  }
+
+  #warnOfUnknownRole(): void {
+    if (this.#isRoleUnknown) return;
+    this.#isRoleUnknown = true;
+    this.#log.warn(
+      'Redis allows neither ROLE nor INFO replication: a failover that keeps connections open is not noticed',
+    );
+  }
+}
+
+/** Logs why Redis is away: a new reason at once, the same one from time to time. */
+function createFailureLog(log: Log): (error: unknown) => void {
+  let lastReason = '';
+  let lastTime = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    const reason = describe(error);
+    const now = performance.now();
+    if (reason === lastReason && now - lastTime < LOG_INTERVAL_MS) return;
+    lastReason = reason;
+    lastTime = now;
+    log.error({ error: reason }, 'Redis is away');
+  };
+}
+
+/** An error for every address that was tried has no text of its own. */
+function describe(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(describe).join(', ');
+  return error instanceof Error ? error.message : String(error);
+}

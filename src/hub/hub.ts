@@ -1,0 +1,134 @@
+import type { Channel } from '../protocol/channel.ts';
+import { encodeSubscribed } from '../protocol/messages.ts';
+import { encodeFrame, type Frame } from './frame.ts';
+
+/** Subscribers that are sent the same bytes. */
+export interface Kind {
+  /** What they are sent in place of the plain frame. Asked once for each broadcast that one of them hears. */
+  encode(frame: Frame): Frame;
+}
+
+/** What the hub needs of a connection; a websocket fits, and so does a test double. */
+export interface Subscriber {
+  /** Undefined for those who are sent the plain frame. Must not change while it is subscribed. */
+  readonly kind?: Kind | undefined;
+  /** The channels it has joined. Kept here by the hub, for nobody else to touch. */
+  channels?: Channel[] | undefined;
+  /** Takes the frame for sending. False when the connection is no longer open and took nothing. Must not throw. */
+  deliver(frame: Frame): boolean;
+}
+
+/** The subscribers of one kind. A channel that none of them is on has no entry. */
+interface Group {
+  readonly kind: Kind | undefined;
+  readonly subscribersByChannel: Map<Channel, Set<Subscriber>>;
+}
+
+/** Who listens to what on this machine. Forgets a channel with its last subscriber. */
+export class Hub {
+  // One for each kind: a channel's subscribers are handed a broadcast kind by kind. In turn with those of another kind
+  // they would wait for different frames each time, and the outbox would join the bytes anew for every socket.
+  readonly #groups: Group[] = [{ kind: undefined, subscribersByChannel: new Map() }];
+  #channels = 0;
+  #deliveries = 0;
+  #subscriptions = 0;
+
+  /** Frames handed to subscribers so far, confirmations included. */
+  get deliveries(): number {
+    return this.#deliveries;
+  }
+
+  /** Subscribed pairs of subscriber and channel. */
+  get subscriptions(): number {
+    return this.#subscriptions;
+  }
+
+  /** Channels that have a subscriber. */
+  get channels(): number {
+    return this.#channels;
+  }
+
+  isSubscribed(subscriber: Subscriber, channel: Channel): boolean {
+    const { subscribersByChannel } = this.#groupOf(subscriber);
+    return subscribersByChannel.get(channel)?.has(subscriber) ?? false;
+  }
+
+  /** How many distinct channels the subscriber would be on if it joined these too. */
+  countWith(subscriber: Subscriber, channels: readonly Channel[]): number {
+    const further = channels.filter((channel) => !this.isSubscribed(subscriber, channel));
+    return (subscriber.channels?.length ?? 0) + new Set(further).size;
+  }
+
+  /** Joins the channel and confirms it to the subscriber; joined before, it is confirmed again. */
+  subscribe(subscriber: Subscriber, channel: Channel): void {
+    const { subscribersByChannel } = this.#groupOf(subscriber);
+    const subscribers = subscribersByChannel.get(channel);
+    if (!subscribers?.has(subscriber)) {
+      if (subscribers === undefined) {
+        if (!this.#hasSubscribers(channel)) this.#channels += 1;
+        subscribersByChannel.set(channel, new Set([subscriber]));
+      } else {
+        subscribers.add(subscriber);
+      }
+      // Most have one, and an array grows by more than that.
+      if (subscriber.channels === undefined) subscriber.channels = [channel];
+      else subscriber.channels.push(channel);
+      this.#subscriptions += 1;
+    }
+    // In the same step as joining, so that no broadcast comes before the confirmation.
+    this.#hand(subscriber, encodeFrame(encodeSubscribed(channel)));
+  }
+
+  /** Leaves all channels and returns how many. Safe to call for a subscriber the hub never knew, or twice. */
+  remove(subscriber: Subscriber): number {
+    const { channels } = subscriber;
+    if (channels === undefined) return 0;
+
+    subscriber.channels = undefined;
+    this.#subscriptions -= channels.length;
+    const { subscribersByChannel } = this.#groupOf(subscriber);
+    for (const channel of channels) {
+      const subscribers = subscribersByChannel.get(channel);
+      subscribers?.delete(subscriber);
+      if (subscribers?.size !== 0) continue;
+      // An empty set left behind would leak one entry for every channel ever seen.
+      subscribersByChannel.delete(channel);
+      if (!this.#hasSubscribers(channel)) this.#channels -= 1;
+    }
+    return channels.length;
+  }
+
+  /** Hands the text to every subscriber of the channel and returns how many took it. */
+  publish(channel: Channel, text: string): number {
+    let plain: Frame | undefined;
+    let taken = 0;
+    for (const { kind, subscribersByChannel } of this.#groups) {
+      const subscribers = subscribersByChannel.get(channel);
+      if (subscribers === undefined) continue;
+      plain ??= encodeFrame(text);
+      const frame = kind === undefined ? plain : kind.encode(plain);
+      for (const subscriber of subscribers) {
+        if (this.#hand(subscriber, frame)) taken += 1;
+      }
+    }
+    return taken;
+  }
+
+  #groupOf({ kind }: Subscriber): Group {
+    for (const group of this.#groups) if (group.kind === kind) return group;
+    // Kinds are few, and each stays once it was seen.
+    const group: Group = { kind, subscribersByChannel: new Map() };
+    this.#groups.push(group);
+    return group;
+  }
+
+  #hasSubscribers(channel: Channel): boolean {
+    return this.#groups.some(({ subscribersByChannel }) => subscribersByChannel.has(channel));
+  }
+
+  #hand(subscriber: Subscriber, frame: Frame): boolean {
+    const taken = subscriber.deliver(frame);
+    if (taken) this.#deliveries += 1;
+    return taken;
+  }
+}

@@ -1,0 +1,301 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { parse as parseDotenv } from 'dotenv';
+import { describe, expect, it } from 'vitest';
+import { loadConfig, variableNames } from '../../src/config/config.ts';
+import { disconnects, protocolErrors, type Retry } from '../../src/protocol/close-codes.ts';
+import { run, sampleFolder, startNode, type Tool } from '../support/process.ts';
+import { startServer } from '../support/server.ts';
+import { README, snippet, table } from '../support/snippets.ts';
+import { SECRET, sign } from '../support/tokens.ts';
+
+const NODE: Tool = { command: process.execPath, needs: 'Node' };
+const SHELL: Tool = { command: 'sh', needs: 'a POSIX shell, sh' };
+const CURL: Tool = { command: 'curl', needs: 'curl' };
+const OPENSSL: Tool = { command: 'openssl', needs: 'openssl' };
+
+/** How the README says what the table of close codes says. */
+const COME_BACK: Readonly<Record<Retry, readonly string[]>> = {
+  soon: ['yes, after a random delay'],
+  backoff: ['yes, with back-off'],
+  'fresh-token': ['with a fresh token'],
+  never: ['no', 'not unchanged'],
+};
+
+/** What the README tells an app to set. */
+const appEnv = (url: string) => ({ JWT_SECRET: SECRET, BIFROST_URL: url });
+
+describe('the quickstart of the README', () => {
+  it.each(['npm ci && npm start', 'npm ci && npm test'])(
+    'prints "%s" as a line to copy',
+    (command) => {
+      expect(README.split('\n')).toContain(command);
+    },
+  );
+
+  it('makes a secret of 64 bytes that the server takes', async () => {
+    const command = /^openssl rand .*$/m.exec(README)?.[0] ?? '';
+    const secret = (await run(OPENSSL, command.split(' ').slice(1))).trim();
+    expect(Buffer.byteLength(secret)).toBeGreaterThanOrEqual(64);
+    expect(loadConfig({ JWT_SECRET: secret }).jwtSecret).toBe(secret);
+  });
+});
+
+describe('the samples of the README', { timeout: 30_000 }, () => {
+  it('hand out a token in Node that the server takes, and none to a stranger', async () => {
+    const { url, connect, broadcast } = await startServer();
+    const folder = await sampleFolder({
+      'package.json': '{"type":"module"}',
+      'bifrost-token.js': snippet('1. Hand out tokens', 'js'),
+      'session.js':
+        "export const currentUser = async ({ headers }) => headers.cookie === 'user=1' ? { id: 1 } : undefined;",
+      'app.js': `
+        import { createServer } from 'node:http';
+        import { bifrostToken } from './bifrost-token.js';
+        const app = createServer(bifrostToken).listen(0, '127.0.0.1', () => console.log('port', app.address().port));
+      `,
+    });
+    const port = await startNode(['app.js'], folder, appEnv(url));
+    const ask = (headers: Record<string, string>) =>
+      fetch(`http://127.0.0.1:${port}/bifrost-token`, { method: 'POST', headers });
+
+    expect((await ask({})).status).toBe(401);
+
+    const answer = await ask({ Cookie: 'user=1' });
+    expect(answer.headers.get('content-type')).toBe('application/json');
+    const { token } = (await answer.json()) as { token: string };
+    const alice = (await connect()).authenticate(token);
+    expect(await alice.nextText()).toBe(
+      '{"event":"subscribed","data":"{\\"channel\\":\\"user:1\\"}"}',
+    );
+    expect(await alice.nextText()).toBe(
+      '{"event":"subscribed","data":"{\\"channel\\":\\"news\\"}"}',
+    );
+    await broadcast('user:1', { event: 'fence' });
+    expect(await alice.next()).toEqual({ event: 'fence' });
+  });
+
+  it.each(['1. Hand out tokens', '3. Broadcast'])(
+    'sign in Node with a key that is prepared once: %s',
+    async (heading) => {
+      const { url } = await startServer();
+      const folder = await sampleFolder({
+        'package.json': '{"type":"module"}',
+        // Says of every signature whether its key is one, and whether it was seen before.
+        'observe.js': `
+          import { KeyObject } from 'node:crypto';
+          import jwt from 'jsonwebtoken';
+          const { sign } = jwt;
+          let last;
+          jwt.sign = (claims, key, options) => {
+            console.log('signs with', key instanceof KeyObject ? 'a key,' : 'a text,', key === last ? 'the same' : 'another');
+            last = key;
+            return sign(claims, key, options);
+          };
+        `,
+        'session.js': 'export const currentUser = async () => ({ id: 1 });',
+        'sample.js': `import './observe.js';\n${snippet(heading, 'js')}`,
+        'twice.js': `
+          import * as sample from './sample.js';
+          const response = { setHeader() {}, end() {} };
+          for (const _ of [1, 2]) await (sample.bifrostToken ?? sample.broadcast)?.({}, response);
+        `,
+      });
+      const printed = await run(NODE, ['twice.js'], { cwd: folder, env: appEnv(url) });
+      expect(printed.match(/signs with .*/g)).toEqual(
+        heading === '3. Broadcast'
+          ? ['signs with a key, another']
+          : ['signs with a key, another', 'signs with a key, the same'],
+      );
+    },
+  );
+
+  it('broadcast from Node', async () => {
+    const { url, connect } = await startServer();
+    const alice = await (await connect()).subscribe('user:1');
+    const folder = await sampleFolder({ 'broadcast.mjs': snippet('3. Broadcast', 'js') });
+
+    const printed = await run(NODE, ['broadcast.mjs'], { cwd: folder, env: appEnv(url) });
+
+    expect(await alice.next()).toEqual({ event: 'greeting', data: 'Hello from Node' });
+    expect(printed.trim()).toBe('1');
+  });
+
+  it('say in Node why a broadcast was refused', async () => {
+    const { url } = await startServer();
+    const folder = await sampleFolder({ 'broadcast.mjs': snippet('3. Broadcast', 'js') });
+    const env = { ...appEnv(url), JWT_SECRET: 'another secret' };
+    await expect(run(NODE, ['broadcast.mjs'], { cwd: folder, env })).rejects.toThrow(
+      'Bifröst: Bad signature',
+    );
+  });
+
+  it('broadcast from a shell with curl and openssl, and print the answer shown there', async () => {
+    await run(CURL, ['--version']);
+    await run(OPENSSL, ['version']);
+    const { url, connect } = await startServer();
+    const alice = await (await connect()).subscribe('user:1');
+    const folder = await sampleFolder({ 'broadcast.sh': snippet('3. Broadcast', 'sh') });
+
+    const printed = await run(SHELL, ['broadcast.sh'], { cwd: folder, env: appEnv(url) });
+
+    expect(await alice.next()).toEqual({ event: 'greeting', data: 'Hello from a shell' });
+    expect(printed).toBe(snippet('3. Broadcast', 'text').trim());
+  });
+
+  it('show the counters as /info.json has them after one subscription and one broadcast', async () => {
+    await run(CURL, ['--version']);
+    const { url, connect, broadcast } = await startServer();
+    await (await connect()).subscribe('user:1');
+    await broadcast('user:1', { event: 'greeting' });
+    const folder = await sampleFolder({ 'info.sh': snippet('HTTP', 'sh') });
+
+    const printed = await run(SHELL, ['info.sh'], { cwd: folder, env: appEnv(url) });
+
+    expect(printed).toBe(snippet('HTTP', 'text').trim());
+  });
+
+  it('show a conversation over the websocket as it takes place', async () => {
+    const { connect, broadcast } = await startServer();
+    const alice = await connect();
+    const lines = snippet('Websocket', 'text').trimEnd().split('\n');
+    const [last = ''] = lines.splice(-1);
+
+    for (const line of lines) {
+      const text = line.slice(2);
+      if (line.startsWith('→ ')) {
+        alice.send(text.replace('<JWT>', sign({ channels: ['user:1', 'news'] })));
+      } else {
+        expect(`← ${await alice.nextText()}`).toBe(line);
+      }
+    }
+    await broadcast('news', JSON.parse(last.slice(2)));
+    expect(`← ${await alice.nextText()}`).toBe(last);
+  });
+});
+
+describe('the tables of the README', () => {
+  it('say of every reason to hang up what a client should do, those of ws included', () => {
+    const documented = table('code | reason | when | come back?');
+    const advice = new Map(documented.map(([code, reason, , come]) => [`${code} ${reason}`, come]));
+    const all = Object.values({ ...disconnects, ...protocolErrors });
+    for (const { code, reason, retry, reload } of all) {
+      const key = `${code} ${reason && `\`${reason}\``}`;
+      const then = reload ? ', then load the current state' : '';
+      expect
+        .soft(
+          COME_BACK[retry].map((text) => text + then),
+          key,
+        )
+        .toContain(advice.get(key));
+    }
+    expect(documented).toHaveLength(all.length);
+    for (const [code, , when] of documented) expect.soft(when, code).not.toBe('');
+  });
+
+  it('say "no" of the close codes after which the browser client stays away', () => {
+    const final = table('code | reason | when | come back?')
+      .filter(([, , , comeBack]) => /^(no|not)\b/.test(comeBack ?? ''))
+      .map(([code]) => Number(code));
+    const list = /const FINAL = \[(.*)\]/.exec(snippet('2. Subscribe in the browser', 'html'))?.[1];
+    expect(new Set(list?.split(', ').map(Number))).toEqual(new Set(final));
+  });
+
+  it('list every variable in the order of the configuration', () => {
+    const documented = table('variable | default | meaning').map(([name]) => name);
+    expect(documented).toEqual(variableNames.map((name) => `\`${name}\``));
+  });
+
+  it('give every variable its default', () => {
+    const rows = table('variable | default | meaning');
+    const values = rows.filter(([, fallback]) => fallback?.startsWith('`'));
+    const env = Object.fromEntries(
+      values.map(([name, fallback]) => [unquote(name), unquote(fallback)]),
+    );
+    // Spelling a default out must change nothing …
+    expect(loadConfig({ JWT_SECRET: SECRET, ...env })).toEqual(loadConfig({ JWT_SECRET: SECRET }));
+    // … and what has no default says so in a word.
+    const others = rows.filter((row) => !values.includes(row));
+    expect(others.map(([name, fallback]) => `${unquote(name)}: ${fallback}`)).toEqual([
+      'JWT_SECRET: required',
+      'JWT_SECRET_PREVIOUS: none',
+      'HOST: all interfaces',
+      'NODE_ENV: none',
+      'ALLOWED_ORIGINS: any',
+      'METRICS_TOKEN: none',
+      'TLS_CERT_FILE: none',
+      'TLS_KEY_FILE: none',
+      'REDIS_URL: none',
+    ]);
+  });
+
+  it('promise no endpoint that is not there', async () => {
+    const { url } = await startServer({ NODE_ENV: 'development', METRICS: 'true' });
+    const paths = table('request | answer').flatMap(([request = '']) =>
+      [...request.matchAll(/`(GET|POST) (\/\S*)`/g)].map(([, method, path]) => ({ method, path })),
+    );
+    expect(paths.length).toBeGreaterThan(3);
+    for (const { method, path } of paths) {
+      const { status } = await fetch(`${url}${path}`, { method: String(method) });
+      expect.soft(status, `${method} ${path}`).not.toBe(404);
+      expect.soft(status, `${method} ${path}`).not.toBe(405);
+    }
+  });
+});
+
+describe('.env.example', () => {
+  const example = readFileSync('.env.example', 'utf8');
+  const assignment = /^# ([A-Z_]+)=(.*)$/;
+
+  it('names every variable of the configuration, in its order', () => {
+    const names = example.split('\n').flatMap((line) => assignment.exec(line)?.[1] ?? []);
+    expect(names).toEqual(variableNames);
+  });
+
+  it('sets nothing as it is', () => {
+    expect(parseDotenv(example)).toEqual({});
+  });
+
+  it('says in a sentence above each variable what it is for', () => {
+    const lines = example.split('\n');
+    for (const [index, line] of lines.entries()) {
+      const name = assignment.exec(line)?.[1];
+      if (name !== undefined) expect.soft(lines[index - 1], name).toMatch(/^# [A-Z].*\.$/);
+    }
+  });
+
+  it('shows the defaults', () => {
+    const shown = parseDotenv(example.replaceAll(/^# (?=[A-Z_]+=)/gm, ''));
+    expect(Object.keys(shown)).toEqual(variableNames);
+    expect(loadConfig({ ...shown, JWT_SECRET: SECRET })).toEqual(
+      loadConfig({ JWT_SECRET: SECRET }),
+    );
+    const documented = table('variable | default | meaning').map(([name, fallback]) => [
+      unquote(name),
+      fallback?.startsWith('`') ? unquote(fallback) : '',
+    ]);
+    expect(Object.entries(shown)).toEqual(documented);
+  });
+});
+
+describe('the links of the README', () => {
+  const targets = [...README.matchAll(/\]\(([^)]+)\)/g)].map((link) => String(link[1]));
+
+  it('lead to files that are there', () => {
+    const files = targets.filter((target) => !/^(https?:|#)/.test(target));
+    expect(files).toContain('LICENSE.md');
+    for (const file of files) expect.soft(existsSync(file), file).toBe(true);
+  });
+
+  it('lead to headings that are there', () => {
+    const anchors = targets.filter((target) => target.startsWith('#'));
+    const headings = README.split('\n')
+      .filter((line) => /^#+ /.test(line))
+      .map((line) => `#${line.replace(/^#+ /, '').toLowerCase().replaceAll(' ', '-')}`);
+    expect(anchors.length).toBeGreaterThan(0);
+    for (const anchor of anchors) expect.soft(headings).toContain(anchor);
+  });
+});
+
+function unquote(cell: string | undefined): string {
+  return (cell ?? '').replaceAll('`', '');
+}

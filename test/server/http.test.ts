@@ -1,0 +1,308 @@
+import { describe, expect, it } from 'vitest';
+import { handshake } from '../support/raw.ts';
+import { startServer } from '../support/server.ts';
+import { sign } from '../support/tokens.ts';
+
+describe('GET /', () => {
+  it('tells a person what is running here', async () => {
+    const { url } = await startServer();
+    const response = await fetch(url);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toMatch(/^text\/html/);
+    expect(await response.text()).toContain('Bifröst is an open source websocket server');
+  });
+});
+
+describe('GET /info.json', () => {
+  it('answers exactly the two counters', async () => {
+    const { url } = await startServer();
+    const response = await fetch(`${url}/info.json`);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('application/json');
+    expect(await response.text()).toBe('{"stats":{"deliveries":0,"connected":0}}');
+  });
+
+  it('counts subscribed sockets per channel, and messages and confirmations but no pong', async () => {
+    const { connect, broadcast, stats } = await startServer();
+    const alice = await connect();
+    await alice.ping();
+    expect(await stats()).toEqual({ deliveries: 0, connected: 0 });
+
+    await alice.subscribe('a', 'b');
+    expect(await stats()).toEqual({ deliveries: 2, connected: 2 });
+
+    // A second authentication is confirmed and counted again, and adds nothing.
+    await alice.subscribe('a');
+    const bob = await (await connect()).subscribe('a');
+    expect(await stats()).toEqual({ deliveries: 4, connected: 3 });
+
+    await broadcast('a', {});
+    expect(await stats()).toEqual({ deliveries: 6, connected: 3 });
+
+    alice.socket.close();
+    await alice.closed;
+    expect(await stats()).toEqual({ deliveries: 6, connected: 1 });
+    bob.socket.terminate();
+  });
+});
+
+describe('every route', () => {
+  it.each(['/', '/info.json', '/info.json/', '/info.json?a=1', '/info.json/?a=/', '/?x'])(
+    'GET %s is found and HEAD is the same without a body',
+    async (path) => {
+      const { raw } = await startServer();
+      const connection = await raw();
+      const get = await connection.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).reply();
+      expect(get.status).toBe(200);
+
+      connection.write(`HEAD ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      const head = await connection.reply({ head: true });
+      expect(head.status).toBe(200);
+      expect(head.headers['content-length']).toBe(get.headers['content-length']);
+      expect(head.headers['content-type']).toBe(get.headers['content-type']);
+      // What comes next is the next answer, so no body came with the last.
+      connection.write('GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n');
+      expect((await connection.reply()).status).toBe(404);
+    },
+  );
+
+  it('accepts a request target in absolute form', async () => {
+    const { raw } = await startServer();
+    const connection = await raw();
+    connection.write('GET http://example.com/info.json HTTP/1.1\r\nHost: example.com\r\n\r\n');
+    expect((await connection.reply()).body).toBe('{"stats":{"deliveries":0,"connected":0}}');
+  });
+
+  it('POST /broadcast/ takes one trailing slash and a query string', async () => {
+    const { url } = await startServer();
+    const body = JSON.stringify({ token: sign({ channel: 'a', message: {} }) });
+    for (const path of ['/broadcast/', '/broadcast?a', '/broadcast/?a=b']) {
+      expect((await fetch(url + path, { method: 'POST', body })).status).toBe(200);
+    }
+  });
+
+  it.each([
+    ['POST', '/', 'GET, HEAD'],
+    ['DELETE', '/info.json', 'GET, HEAD'],
+    ['GET', '/broadcast', 'POST'],
+    ['PUT', '/broadcast', 'POST'],
+    ['OPTIONS', '/broadcast', 'POST'],
+    ['POST', '/subscribe', 'GET, HEAD'],
+  ])('%s %s is answered 405 with Allow: %s', async (method, path, allow) => {
+    const { url } = await startServer();
+    const response = await fetch(url + path, { method });
+    expect(response.status).toBe(405);
+    expect(response.headers.get('allow')).toBe(allow);
+    expect(response.headers.get('content-type')).toBe('application/json');
+    expect(await response.text()).toBe('{"error":"Method not allowed"}');
+  });
+
+  it.each([
+    ['GET', '/nowhere'],
+    ['POST', '/nowhere'],
+    ['GET', '/test'],
+    ['GET', '/ping?channel=user:1&message=hi'],
+    ['GET', '/broadcast/x'],
+    ['GET', '/info.json//'],
+    ['GET', '/constructor'],
+    ['GET', '/__proto__'],
+  ])('%s %s is answered 404', async (method, path) => {
+    const { url } = await startServer();
+    const response = await fetch(url + path, { method });
+    expect(response.status).toBe(404);
+    expect(response.headers.get('content-type')).toBe('application/json');
+    expect(response.headers.get('content-length')).toBe('21');
+    expect(await response.text()).toBe('{"error":"Not found"}');
+  });
+
+  it.each(['', '/'])('GET /subscribe%s without an upgrade is answered 426', async (slash) => {
+    const { url } = await startServer();
+    const response = await fetch(`${url}/subscribe${slash}`);
+    expect(response.status).toBe(426);
+    expect(response.headers.get('upgrade')).toBe('websocket');
+    expect(await response.text()).toBe('{"error":"Upgrade required"}');
+  });
+
+  it('GET /subscribe with Connection: close is answered 426 and closed', async () => {
+    const { raw } = await startServer();
+    const connection = await raw();
+    connection.write('GET /subscribe HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    expect((await connection.reply()).headers['connection']).toBe('Upgrade, close');
+    await connection.ended;
+  });
+
+  it('sends no CORS fields and does not say what it is made of', async () => {
+    const { url } = await startServer();
+    for (const path of ['/', '/info.json', '/broadcast', '/nowhere']) {
+      const { headers } = await fetch(url + path, { headers: { Origin: 'https://example.com' } });
+      const names = [...headers.keys()];
+      expect(names.filter((name) => /^access-control|^server$|^x-powered-by$/.test(name))).toEqual(
+        [],
+      );
+    }
+  });
+
+  it('answers a request whose upgrade it ignores, body and all', async () => {
+    // What Java's HttpClient sends with every plain request.
+    const { raw, connect } = await startServer();
+    const client = await (await connect()).subscribe('a');
+    const connection = await raw();
+    const body = JSON.stringify({ token: sign({ channel: 'a', message: { n: 1 } }) });
+    const head =
+      'POST /broadcast HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n' +
+      `Host: x\r\nHTTP2-Settings: AAEAAEAA\r\nContent-Length: ${body.length}\r\n\r\n`;
+
+    // Whole, cut in the body, cut in the head, and again on the same connection.
+    for (const cut of [0, head.length + 10, 20]) {
+      connection.write((head + body).slice(0, cut)).write((head + body).slice(cut));
+      expect(await connection.reply()).toMatchObject({
+        status: 200,
+        body: '{"message":"Success","deliveries":1}',
+      });
+      expect(await client.next()).toEqual({ n: 1 });
+    }
+  });
+});
+
+describe('requests sent before the answer to the last one', () => {
+  const body = JSON.stringify({ token: sign({ channel: 'a', message: {} }) });
+  const post = (fields: string) =>
+    `POST /broadcast HTTP/1.1\r\nHost: x\r\n${fields}Content-Length: ${body.length}\r\n\r\n${body}`;
+  const H2C = 'Connection: Upgrade\r\nUpgrade: h2c\r\n';
+
+  it('are answered in turn', async () => {
+    const { raw } = await startServer();
+    const connection = await raw();
+    connection.write(post('').repeat(5));
+    for (let n = 0; n < 5; n += 1) expect((await connection.reply()).status).toBe(200);
+  });
+
+  it.each([
+    ['one', post('')],
+    ['several', post('').repeat(3)],
+  ])('are answered before a websocket behind %s is refused', async (_, requests) => {
+    const { raw, broadcast } = await startServer();
+    const connection = await raw();
+    connection.write(requests + handshake() + post(''));
+    for (let n = 0; n < requests.length; n += post('').length) {
+      expect((await connection.reply()).body).toBe('{"message":"Success","deliveries":0}');
+    }
+    expect(await connection.reply()).toMatchObject({
+      status: 400,
+      headers: { connection: 'close', 'content-type': 'application/json' },
+      body: '{"error":"Bad request"}',
+    });
+    expect((await connection.ended).length).toBe(0);
+    expect(await broadcast('a', {})).toBe(0);
+  });
+
+  it.each([
+    ['what is no HTTP', 'garbage\r\n\r\n', 400],
+    ['CONNECT', 'CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n', 404],
+  ])('are answered before %s is refused', async (_, request, status) => {
+    const { raw } = await startServer();
+    const connection = await raw();
+    connection.write(post('') + request).write('garbage');
+    expect((await connection.reply()).status).toBe(200);
+    connection.write('garbage');
+    expect((await connection.reply()).status).toBe(status);
+    expect((await connection.ended).length).toBe(0);
+  });
+
+  it('are answered when an upgrade to be ignored is among them', async () => {
+    const { raw } = await startServer();
+    const connection = await raw();
+    // More often than a socket may have listeners before Node warns of a leak.
+    for (let n = 0; n < 12; n += 1) {
+      connection.write(post('') + post(H2C) + post(''));
+      for (let answer = 0; answer < 3; answer += 1) {
+        expect((await connection.reply()).status).toBe(200);
+      }
+    }
+  });
+
+  it('end their connection when more than a hundred wait', async () => {
+    const { raw, broadcast } = await startServer();
+    const connection = await raw();
+    connection.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(1_000));
+    const text = await connection.ended.catch(() => Buffer.alloc(0));
+    expect(text.toString('latin1').split('HTTP/1.1 200').length).toBeLessThan(500);
+    expect(await broadcast('a', {})).toBe(0);
+  });
+
+  it.each([
+    ['an upgrade to be ignored', post('') + post(H2C)],
+    ['a websocket', post('') + handshake()],
+    ['a websocket, in the middle of many', post('') + post('') + handshake() + post('')],
+  ])('with %s among them end no more than their connection', async (_, requests) => {
+    const { raw, broadcast } = await startServer();
+    for (let n = 0; n < 20; n += 1) {
+      const connection = await raw();
+      connection.write(requests);
+      connection.write(post('')).write(post(''));
+      connection.socket.end();
+      const text = await connection.ended.catch(() => Buffer.alloc(0));
+      // A websocket whose first bytes were the answer to a POST would be worse than none.
+      expect(text.toString('latin1')).not.toMatch(/ 101 [\s\S]*HTTP/);
+    }
+    expect(await broadcast('a', {})).toBe(0);
+  });
+
+  it('cannot hide in the body of one whose upgrade is ignored', async () => {
+    const { raw } = await startServer();
+    const connection = await raw();
+    const hidden = 'GET /info.json HTTP/1.1\r\nHost: x\r\n\r\n';
+    connection.write(
+      `POST /broadcast HTTP/1.1\r\nHost: x\r\n${H2C}${'a:b\r\n'.repeat(1_100)}` +
+        `Content-Length: ${hidden.length}\r\n\r\n${hidden}`,
+    );
+    expect((await connection.reply()).body).toBe('{"error":"Body must be a JSON object"}');
+    connection.write('GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n');
+    expect((await connection.reply()).status).toBe(404);
+  });
+});
+
+describe("what Node's parser refuses", () => {
+  it('is not answered behind an answer that has begun', async () => {
+    const { raw } = await startServer({ MAX_BODY_BYTES: '1000' });
+    const connection = await raw();
+    const chunk = `800\r\n${'x'.repeat(0x800)}\r\n`;
+    connection.write(
+      `POST /broadcast HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`,
+    );
+    expect((await connection.reply()).status).toBe(413);
+    connection.write('zz\r\n');
+    expect((await connection.ended.catch(() => Buffer.alloc(0))).length).toBe(0);
+  });
+
+  it.each([
+    ['garbage', 'garbage\r\n\r\n', 400],
+    ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400],
+    ['two lengths', 'GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n', 400],
+    [
+      'a length and chunks',
+      'POST /broadcast HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+      400,
+    ],
+    ['no Host', 'GET / HTTP/1.1\r\n\r\n', 400],
+    ['two Hosts', 'GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n', 400],
+    ['two Hosts of an upgrade', handshake({ headers: { hOST: 'localhost' } }), 400],
+    ['two Hosts of HTTP/1.0', 'GET / HTTP/1.0\r\nHost: x\r\nhost: y\r\n\r\n', 400],
+    [
+      'a broken chunk',
+      'POST /broadcast HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n',
+      400,
+    ],
+    ['oversized fields', `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`, 431],
+    ['a strange expectation', 'POST / HTTP/1.1\r\nHost: x\r\nExpect: cake\r\n\r\n', 417],
+    ['CONNECT', 'CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n', 404],
+  ])('%s is answered in JSON', async (_, request, status) => {
+    const { raw } = await startServer();
+    const connection = await raw();
+    connection.write(request);
+    const reply = await connection.reply();
+    expect(reply.status).toBe(status);
+    expect(reply.headers['content-type']).toBe('application/json');
+    expect(Object.keys(JSON.parse(reply.body))).toEqual(['error']);
+  });
+});

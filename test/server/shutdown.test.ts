@@ -1,0 +1,155 @@
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/config.ts';
+import { createServer } from '../../src/server.ts';
+import { spreadOver } from '../../src/websocket/drain.ts';
+import { handshake } from '../support/raw.ts';
+import { startServer } from '../support/server.ts';
+import { sign } from '../support/tokens.ts';
+
+describe('close', () => {
+  it('says goodbye with 1001 to every socket', async () => {
+    const { server, connect } = await startServer();
+    const clients = [await connect(), await (await connect()).subscribe('a')];
+
+    await server.close();
+
+    for (const client of clients) {
+      expect(await client.closed).toEqual({ code: 1001, reason: 'Server shutting down' });
+    }
+  });
+
+  it('ends a peer that does not answer the close frame', async () => {
+    const { server, raw } = await startServer();
+    const connection = await raw();
+    connection.write(handshake());
+    await connection.reply();
+    await server.close();
+    expect((await connection.ended).subarray(0, 4)).toEqual(Buffer.from([0x88, 22, 3, 233]));
+  });
+
+  it('may be called twice; both wait for the same end', async () => {
+    const { server, connect } = await startServer();
+    await connect();
+    expect(server.close()).toBe(server.close());
+    await server.close();
+  });
+
+  it('ends idle keep-alive connections', async () => {
+    const { server, raw } = await startServer();
+    const connection = await raw();
+    connection.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await connection.reply();
+    await server.close();
+    await connection.ended;
+  });
+});
+
+describe('a draining server', () => {
+  // Of two clients one is told at once and the other half a window later.
+  async function drain() {
+    const server = await startServer({ DRAIN_SECONDS: '25' });
+    const clients = [await server.connect(), await server.connect()];
+    for (const client of clients) await client.subscribe('a');
+    const closed = server.server.close();
+    const first = await Promise.race(clients.map((client) => client.closed.then(() => client)));
+    const second = clients.find((client) => client !== first);
+    if (second === undefined) throw new Error('both were told at once');
+    return { ...server, closed, second };
+  }
+
+  it('tells health checks, sends keep-alive clients away and still delivers', async () => {
+    const { url, broadcast, second, closed } = await drain();
+
+    const health = await fetch(`${url}/healthz`);
+    expect(health.status).toBe(503);
+    expect(health.headers.get('connection')).toBe('close');
+    expect(await health.text()).toBe('{"status":"draining"}');
+    expect(await broadcast('a', { n: 1 })).toBe(1);
+    expect(await second.next()).toEqual({ n: 1 });
+
+    // When nobody is left there is nothing to wait for.
+    second.socket.close();
+    await closed;
+    await expect(fetch(url)).rejects.toThrow();
+  });
+
+  it('refuses websockets with 503 and Retry-After', async () => {
+    const { raw, second, closed } = await drain();
+    const connection = await raw();
+    connection.write(handshake());
+    expect(await connection.reply()).toMatchObject({
+      status: 503,
+      headers: { 'retry-after': '1', connection: 'close' },
+      body: '{"error":"Server shutting down"}',
+    });
+    second.socket.close();
+    await closed;
+  });
+
+  it('answers the posts in flight', async () => {
+    const { server, raw } = await startServer();
+    const connection = await raw();
+    const body = JSON.stringify({ token: sign({ channel: 'a', message: {} }) });
+    const head = `POST /broadcast HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n`;
+    connection.write(`${head}Expect: 100-continue\r\n\r\n`);
+    // The server has the head of the request and waits for its body.
+    await connection.take(Buffer.byteLength('HTTP/1.1 100 Continue\r\n\r\n'));
+
+    const closed = server.close();
+    connection.write(body);
+
+    expect((await connection.reply()).body).toBe('{"message":"Success","deliveries":0}');
+    await connection.ended;
+    await closed;
+  });
+
+  it('does not wait for a post that never ends', async () => {
+    const { server, raw } = await startServer();
+    const connection = await raw();
+    connection.write('POST /broadcast HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n');
+    await server.close();
+    // What was never read makes this a reset.
+    await connection.ended.catch(() => {});
+  });
+});
+
+describe('spreadOver', () => {
+  it('takes leave of everyone once, in random order, nobody before its share of the time', async () => {
+    const everyone = new Set(Array.from({ length: 40 }, (_, n) => n));
+    const start = performance.now();
+    const left: { item: number; after: number }[] = [];
+
+    await spreadOver(everyone, 300, (item) =>
+      left.push({ item, after: performance.now() - start }),
+    );
+
+    const order = left.map(({ item }) => item);
+    expect(order.toSorted((a, b) => a - b)).toEqual([...everyone]);
+    expect(order).not.toEqual([...everyone]);
+    left.forEach(({ after }, place) => {
+      expect(after).toBeGreaterThanOrEqual((300 / 40) * place);
+    });
+  });
+
+  it('passes over who left by itself and ends when nobody is there', async () => {
+    const everyone = new Set([1, 2, 3]);
+    const left: number[] = [];
+    await spreadOver(everyone, 60_000, (item) => {
+      left.push(item);
+      everyone.clear();
+    });
+    expect(left).toHaveLength(1);
+  });
+});
+
+describe('listen', () => {
+  it('rejects when the port is taken', async () => {
+    const { port } = await startServer();
+    const second = createServer(
+      loadConfig({ JWT_SECRET: 'x', HOST: '127.0.0.1', PORT: String(port) }),
+      pino({ level: 'silent' }),
+    );
+    await expect(second.listen()).rejects.toThrow('EADDRINUSE');
+  });
+});

@@ -1,0 +1,226 @@
+import { describe, expect, it } from 'vitest';
+import { AllowedOrigins } from '../../../src/auth/allowed-origins.ts';
+import { ConfigError, loadConfig } from '../../../src/config/config.ts';
+
+const CERT = 'test/fixtures/localhost.cert.pem';
+const OTHER_KEY = 'test/fixtures/renewed.key.pem';
+const KEY = 'test/fixtures/localhost.key.pem';
+
+const secret = { JWT_SECRET: 'x'.repeat(64) };
+
+function problems(env: Record<string, string>): readonly string[] {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('loadConfig', () => {
+  it('needs nothing but the secret', () => {
+    expect(loadConfig(secret)).toEqual({
+      jwtSecret: secret.JWT_SECRET,
+      jwtSecretPrevious: [],
+      port: 3000,
+      host: undefined,
+      production: false,
+      development: false,
+      logLevel: 'info',
+      pingIntervalMs: 15_000,
+      authTimeoutMs: 30_000,
+      drainMs: 10_000,
+      maxConnections: 0,
+      maxChannelsPerConnection: 1_000,
+      maxChannelLength: 255,
+      maxMessageBytes: 65_536,
+      maxBodyBytes: 1_048_576,
+      maxBufferedBytes: 4_194_304,
+      allowedOrigins: undefined,
+      metrics: false,
+      metricsToken: undefined,
+      trustedProxies: 0,
+      enforceTokenExpiry: false,
+      tls: undefined,
+      compression: false,
+      processes: 1,
+      redisUrl: undefined,
+      brokerPrefix: 'bifrost:',
+      reconnectOnBrokerLoss: false,
+    });
+  });
+
+  it('reads every variable', () => {
+    expect(
+      loadConfig({
+        ...secret,
+        JWT_SECRET_PREVIOUS: 'one, two,',
+        PORT: '0',
+        HOST: '::1',
+        NODE_ENV: 'production',
+        LOG_LEVEL: 'debug',
+        PING_INTERVAL_SECONDS: '2.5',
+        AUTH_TIMEOUT_SECONDS: '0',
+        DRAIN_SECONDS: '25',
+        MAX_CONNECTIONS: '5',
+        MAX_CHANNELS_PER_CONNECTION: '6',
+        MAX_CHANNEL_LENGTH: '10',
+        MAX_MESSAGE_BYTES: '1000',
+        MAX_BODY_BYTES: '2000',
+        MAX_BUFFERED_BYTES: '4000',
+        ALLOWED_ORIGINS: 'https://example.com',
+        METRICS: 'true',
+        METRICS_TOKEN: 'token',
+        TRUST_PROXY: '2',
+        ENFORCE_TOKEN_EXPIRY: 'true',
+        TLS_CERT_FILE: CERT,
+        TLS_KEY_FILE: KEY,
+        COMPRESSION: 'true',
+        WEB_CONCURRENCY: '2',
+        REDIS_URL: 'rediss://user:password@redis.example.com:6380',
+        BROKER_PREFIX: 'mine:',
+        ON_BROKER_LOSS: 'reconnect',
+      }),
+    ).toEqual({
+      jwtSecret: secret.JWT_SECRET,
+      jwtSecretPrevious: ['one', 'two'],
+      port: 0,
+      host: '::1',
+      production: true,
+      development: false,
+      logLevel: 'debug',
+      pingIntervalMs: 2_500,
+      authTimeoutMs: 0,
+      drainMs: 25_000,
+      maxConnections: 5,
+      maxChannelsPerConnection: 6,
+      maxChannelLength: 10,
+      maxMessageBytes: 1_000,
+      maxBodyBytes: 2_000,
+      maxBufferedBytes: 4_000,
+      allowedOrigins: new AllowedOrigins(['https://example.com']),
+      metrics: true,
+      metricsToken: 'token',
+      trustedProxies: 2,
+      enforceTokenExpiry: true,
+      tls: { certFile: CERT, keyFile: KEY },
+      compression: true,
+      processes: 2,
+      redisUrl: 'rediss://user:password@redis.example.com:6380',
+      brokerPrefix: 'mine:',
+      reconnectOnBrokerLoss: true,
+    });
+  });
+
+  it('takes an empty variable for none', () => {
+    expect(loadConfig({ ...secret, PORT: '', HOST: '' })).toEqual(loadConfig(secret));
+    expect(problems({ JWT_SECRET: '' })).toEqual(['JWT_SECRET is required']);
+  });
+
+  it('lists every problem at once', () => {
+    expect(problems({ PORT: '-1', PING_INTERVAL_SECONDS: 'soon', MAX_BODY_BYTES: '1e6' })).toEqual([
+      'JWT_SECRET is required',
+      'PORT must be an integer from 0 to 65535, got "-1"',
+      'PING_INTERVAL_SECONDS must be a number of seconds from 0.1 to 86400, got "soon"',
+      'MAX_BODY_BYTES must be an integer from 128 to 268435456, got "1e6"',
+    ]);
+  });
+
+  it.each(['65536', '1.5', ' 80', '0x50', 'NaN', 'http'])('refuses PORT=%s', (PORT) => {
+    expect(problems({ ...secret, PORT })).toEqual([
+      `PORT must be an integer from 0 to 65535, got ${JSON.stringify(PORT)}`,
+    ]);
+  });
+
+  it.each([
+    ['DRAIN_SECONDS', '26', 'must be a number of seconds from 0 to 25'],
+    ['LOG_LEVEL', 'loud', 'must be one of fatal error warn info debug trace silent'],
+    ['ENFORCE_TOKEN_EXPIRY', 'yes', 'must be true or false'],
+    ['MAX_CONNECTIONS', '-1', 'must be an integer of at least 0'],
+    ['MAX_BUFFERED_BYTES', '2097151', 'must be at least twice MAX_BODY_BYTES, 2097152'],
+    ...['example.com', 'https://', '*', 'https://a.*.com', 'https://*', 'https://a.com/path'].map(
+      (origins) => [
+        'ALLOWED_ORIGINS',
+        origins,
+        'must be a comma-separated list of origins such as https://example.com or https://*.example.com',
+      ],
+    ),
+  ])('refuses %s=%s', (name = '', value = '', problem) => {
+    expect(problems({ ...secret, [name]: value })).toEqual([
+      `${name} ${problem}, got ${JSON.stringify(value)}`,
+    ]);
+  });
+
+  it.each([
+    [{ TLS_CERT_FILE: CERT }, 'TLS_CERT_FILE and TLS_KEY_FILE go together'],
+    [{ TLS_KEY_FILE: KEY }, 'TLS_CERT_FILE and TLS_KEY_FILE go together'],
+    [{ TLS_CERT_FILE: 'nowhere', TLS_KEY_FILE: KEY }, /must be a certificate and its key \(ENOENT/],
+    [{ TLS_CERT_FILE: KEY, TLS_KEY_FILE: KEY }, /must be a certificate and its key \(/],
+    [{ TLS_CERT_FILE: CERT, TLS_KEY_FILE: OTHER_KEY }, /must be a certificate and its key \(/],
+  ])('refuses a certificate that cannot be used: %j', (files, problem) => {
+    expect(problems({ ...secret, ...files })).toEqual([
+      typeof problem === 'string'
+        ? expect.stringContaining(problem)
+        : expect.stringMatching(problem),
+    ]);
+  });
+
+  it('lists what is wrong between variables beside what is wrong by itself', () => {
+    expect(problems({ PORT: 'x', TLS_CERT_FILE: 'a', MAX_BODY_BYTES: '9000000' })).toEqual([
+      'JWT_SECRET is required',
+      'PORT must be an integer from 0 to 65535, got "x"',
+      'TLS_CERT_FILE and TLS_KEY_FILE go together',
+      'MAX_BUFFERED_BYTES must be at least twice MAX_BODY_BYTES, 18000000, got "4194304"',
+    ]);
+  });
+
+  it.each([
+    ['redis://redis', {}, 'bifrost:'],
+    ['redis://redis/', {}, 'bifrost:'],
+    ['redis://redis/0', {}, 'bifrost:'],
+    ['redis://user:password@redis:6379/2', {}, 'bifrost:2:'],
+    ['rediss://redis/015?x=3', {}, 'bifrost:15:'],
+    ['redis://redis/2', { BROKER_PREFIX: '' }, 'bifrost:2:'],
+    ['redis://redis/2', { BROKER_PREFIX: 'bifrost:' }, 'bifrost:'],
+    ['redis://redis/2', { BROKER_PREFIX: 'mine:' }, 'mine:'],
+  ])('with REDIS_URL=%s and %j has the prefix %s', (REDIS_URL, env, prefix) => {
+    expect(loadConfig({ ...secret, REDIS_URL, ...env }).brokerPrefix).toBe(prefix);
+  });
+
+  it('does not show the password in a REDIS_URL that it refuses', () => {
+    for (const REDIS_URL of ['http://user:password@redis', 'redis://user:password@redis/abc']) {
+      expect(problems({ ...secret, REDIS_URL })).toEqual([
+        'REDIS_URL must be a URL that begins with redis:// or rediss://',
+      ]);
+    }
+  });
+
+  it('refuses a secret of less than 16 bytes in production, which an unknown NODE_ENV is too', () => {
+    const problem = 'JWT_SECRET must be at least 16 bytes long in production';
+    for (const NODE_ENV of ['production', 'staging', 'Development']) {
+      expect(problems({ NODE_ENV, JWT_SECRET: 'x'.repeat(15) })).toEqual([problem]);
+      // Bytes, not letters.
+      expect(problems({ NODE_ENV, JWT_SECRET: 'ö'.repeat(8) })).toEqual([]);
+    }
+    for (const NODE_ENV of ['development', 'test', '']) {
+      expect(problems({ NODE_ENV, JWT_SECRET: 'x' })).toEqual([]);
+    }
+  });
+
+  it('lists the problems that are known already first', () => {
+    const load = () => loadConfig({ ...secret, PORT: 'x' }, ['.env cannot be read']);
+    expect(load).toThrow(/- \.env cannot be read\n {2}- PORT must be/);
+    expect(() => loadConfig(secret, ['.env cannot be read'])).toThrow(ConfigError);
+  });
+
+  it('takes an unknown NODE_ENV for production', () => {
+    const { production, development } = loadConfig({ ...secret, NODE_ENV: 'Development' });
+    expect({ production, development }).toEqual({ production: true, development: false });
+    expect(loadConfig({ ...secret, NODE_ENV: 'test' }).production).toBe(false);
+  });
+
+  it('returns what nobody can change', () => {
+    expect(Object.isFrozen(loadConfig(secret))).toBe(true);
+  });
+});
