@@ -2,8 +2,11 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 
-/** Below the ports that systems give to outgoing connections: one of those might take it while nobody listens. */
-const MIN_PORT = 10_000;
+/**
+ * Below the ports that systems give to outgoing connections: one of those might take it while nobody listens. Above
+ * 10080, which `fetch` refuses to connect to (Fetch, "bad ports").
+ */
+const MIN_PORT = 10_081;
 const MAX_PORT = 15_999;
 
 /** A loopback port that is free now, and that no outgoing connection will take. */
