@@ -1,8 +1,14 @@
 import { parseArgs } from 'node:util';
-import { bifrost, type Competitor, competitors } from './competitors.ts';
+import { bifrost, type Competitor, competitors, otherBuild } from './competitors.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 import { trials } from './trials/all-trials.ts';
 import type { Trial } from './trials/trial.ts';
+
+/**
+ * Odd, so that there is a median. Many short rounds are better than a few long ones, since the machine may be slow for a
+ * moment in any of them.
+ */
+const FULL_ROUNDS = 7;
 
 const allScenarios = [...scenarios, ...trials];
 
@@ -12,6 +18,8 @@ export const HELP = `Measures this server beside others that do the same job, on
   npm run bench -- --quick             one round with small counts; takes less than 90 seconds
   npm run bench -- --peer NAME         only this server (repeatable): ${joinNames(competitors)}
   npm run bench -- --scenario NAME     only this scenario (repeatable): ${joinNames(allScenarios)}
+  npm run bench -- --against FOLDER    beside this server as built in another checkout, alternately
+  npm run bench -- --rounds N          so many runs of each; ${FULL_ROUNDS} unless given, 1 with --quick
 
 The scenarios ${joinNames(trials)} are about ${bifrost.title} and run when it does.
 They compare it with a limit, with itself under other settings, or with one other server.
@@ -20,6 +28,8 @@ The report goes to stdout, and the figures of every run to bench/results/, as a 
 export interface CommandLineOptions {
   readonly help: boolean;
   readonly quick: boolean;
+  /** How often everything is measured. */
+  readonly rounds: number;
   readonly competitors: readonly Competitor[];
   readonly scenarios: readonly (Scenario | Trial)[];
 }
@@ -41,6 +51,12 @@ function select<T extends { readonly name: string }>(
   return items.filter(({ name }) => names.includes(name));
 }
 
+function parseRounds(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,2}$/.test(text)) throw new Error('--rounds takes a number from 1 to 999');
+  return Number(text);
+}
+
 /** What the command line asks for. Throws on what it does not know. */
 export function readCommandLine(): CommandLineOptions {
   const { values } = parseArgs({
@@ -48,13 +64,19 @@ export function readCommandLine(): CommandLineOptions {
       quick: { type: 'boolean', default: false },
       peer: { type: 'string', multiple: true },
       scenario: { type: 'string', multiple: true },
+      against: { type: 'string' },
+      rounds: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
   return {
     quick: values.quick,
     help: values.help,
-    competitors: select(competitors, values.peer),
+    rounds: parseRounds(values.rounds) ?? (values.quick ? 1 : FULL_ROUNDS),
+    competitors:
+      values.against === undefined
+        ? select(competitors, values.peer)
+        : [bifrost, otherBuild(values.against)],
     scenarios: select(allScenarios, values.scenario),
   };
 }

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SERVER_PROGRAM } from '../test/support/build.ts';
 import type { ProtocolName } from './load/protocol-adapters.ts';
@@ -59,6 +60,18 @@ export const bifrost: Competitor = {
   protocol: 'bifrost',
   command: () => bifrostCommand(),
 };
+
+/** This server as it is built in another checkout: to see what a change costs, compared with the version before it. */
+export function otherBuild(folder: string): Competitor {
+  const program = resolve(folder, 'dist/main.js');
+  return {
+    name: 'other-build',
+    title: 'other build',
+    protocol: 'bifrost',
+    command: () => (existsSync(program) ? [process.execPath, program] : undefined),
+    requirement: `${program}: run npm ci && npm run build there`,
+  };
+}
 
 /** In the order of the report. */
 export const competitors: readonly Competitor[] = [

@@ -28,6 +28,6 @@ export function describeEnvironment(quick: boolean, rounds: number): string {
     .map((name) => `${name} ${versionOf(name)}`)
     .concat(redisVersion === undefined ? [] : [`Redis ${redisVersion}`])
     .join(', ');
-  const runs = quick ? 'quick: one short run of each' : `medians of ${rounds} runs`;
+  const runs = `${quick ? 'quick: short runs, ' : ''}${rounds === 1 ? 'one run of each' : `medians of ${rounds} runs`}`;
   return `${describeCommit()}, Node ${process.version}, ${cores}, ${pinning}; ${versions}; messages of ${MESSAGE_BYTES} bytes; METRICS=true and LOG_LEVEL=info; ${runs}.`;
 }

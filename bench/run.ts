@@ -9,17 +9,12 @@ import { describeEnvironment } from './environment.ts';
 import type { Figures } from './figures.ts';
 import { installCompetitors } from './install-competitors.ts';
 import { measureScenario } from './measure-scenario.ts';
+import { createPairedReport } from './report/paired-report.ts';
 import { createScenarioReport, type ScenarioRun } from './report/scenario-report.ts';
 import { createTrialReport, type TrialRun } from './report/trial-report.ts';
 import { runnableCompetitors, runnableScenarios } from './requirements.ts';
 import { type Counts, countsOf, type Scenario } from './scenarios.ts';
 import type { Trial } from './trials/trial.ts';
-
-/**
- * Odd, so that there is a median. Many short rounds are better than a few long ones, since the machine may be slow for a
- * moment in any of them.
- */
-const FULL_ROUNDS = 7;
 
 /** What is measured once a round. */
 interface Task {
@@ -74,7 +69,8 @@ async function runRounds(
   common: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   for (let round = 1; round <= rounds; round++) {
-    for (const { scenario, subject, run } of tasks) {
+    // What is measured later in a round may find the machine in another state, so the order alternates.
+    for (const { scenario, subject, run } of round % 2 === 1 ? tasks : tasks.toReversed()) {
       const counts = countsOf(scenario, quick);
       console.error(`round ${round} of ${rounds}: ${scenario.title}: ${subject.title}`);
       const figures = await run(counts);
@@ -97,8 +93,7 @@ async function main(): Promise<void> {
   installCompetitors();
   build();
 
-  const { quick } = options;
-  const rounds = quick ? 1 : FULL_ROUNDS;
+  const { quick, rounds } = options;
   const setup = describeEnvironment(quick, rounds);
   const collected: CollectedRuns = { scenarios: [], trials: [] };
   const tasks = createTasks(options, collected);
@@ -111,6 +106,7 @@ async function main(): Promise<void> {
 
   const reports = [
     ...(collected.scenarios.length === 0 ? [] : [createScenarioReport(collected.scenarios)]),
+    ...createPairedReport(collected.scenarios),
     ...(collected.trials.length === 0 ? [] : [createTrialReport(collected.trials)]),
     setup,
   ];

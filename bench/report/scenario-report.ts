@@ -22,7 +22,7 @@ const LEGEND = `CPU is user and system time of the server. ÷ is Bifröst's figu
 In flight is what was posted and is not yet both answered and delivered to everyone; p50 and p99 are from the POST to the last subscriber's frame.`;
 
 /** A row of the first table: a figure that is compared between the competitors. Less is better. */
-interface ComparedFigure {
+export interface ComparedFigure {
   readonly title: string;
   readonly scenario: Scenario;
   readonly value: (figures: Figures) => number;
@@ -31,7 +31,7 @@ interface ComparedFigure {
 /** The medians over the runs of one competitor in one scenario. */
 type MediansOf = (scenario: Scenario, competitor: Competitor) => Figures;
 
-function comparedFiguresOf(scenario: Scenario): readonly ComparedFigure[] {
+export function comparedFiguresOf(scenario: Scenario): readonly ComparedFigure[] {
   const { title } = scenario;
   if (scenario.kind === 'broadcast') {
     const value = (figures: Figures) => (figures as BroadcastFigures).cpuUsPerDelivery;
