@@ -1,21 +1,32 @@
 import type { IncomingMessage } from 'node:http';
 import { BodyBudget, type UnfinishedBody } from './body-budget.ts';
+import { sendContinue } from './expect-continue.ts';
 import { HttpError } from './http-error.ts';
-import { continueReading } from './request.ts';
 
-/** A Buffer object costs about this much beside its bytes, so smaller chunks are copied together. */
+/** Chunks that any body may have: each costs time, however small it is. */
+const FREE_CHUNKS = 1_024;
+/** A longer body may have one more chunk for every so many bytes. */
+const BYTES_PER_CHUNK = 64;
+/** Names and values of header fields that are not counted. They live as long as the body. */
+const FREE_FIELD_TEXTS = 200;
+/** What each name or value above that number is counted as. */
+const FIELD_TEXT_BYTES = 64;
+/** About what a Buffer object costs beside its bytes. */
 const BUFFER_OBJECT_BYTES = 512;
+/** Shorter chunks are copied together: each in a Buffer of its own would cost several times its size. */
 const MIN_KEPT_BYTES = 1_024;
 const MAX_TAIL_BYTES = 16_384;
-/** Each costs time, however small: some for any body, and then one for so many bytes. */
-const FREE_CHUNKS = 1_024;
-const MIN_CHUNK_BYTES = 64;
-/** Names and values of header fields above this number count, each with so much: they live as long as the body. */
-const FREE_FIELD_TEXTS = 200;
-const FIELD_TEXT_BYTES = 64;
 const NO_BYTES = Buffer.alloc(0);
 
-/** Reads request bodies within the limits of one body and of all of them. */
+/** Takes what `BodyReader` has read. Neither method is called if the client goes away first: nobody is there to answer. */
+export interface BodyReceiver {
+  /** Takes the whole body. Whatever this throws goes to `fail`. */
+  receive(text: string): void;
+  /** Takes an `HttpError` as soon as the body exceeds a limit. */
+  fail(error: Error): void;
+}
+
+/** Reads request bodies within two limits: that of one body, and that of all unfinished ones together. */
 export class BodyReader {
   readonly #maxBytes: number;
   readonly #budget: BodyBudget;
@@ -25,86 +36,83 @@ export class BodyReader {
     this.#budget = new BodyBudget(maxBytes);
   }
 
-  /**
-   * Reads the body as UTF-8 text, whatever its Content-Type says. Whatever `onBody` throws goes to `onError`, and an
-   * `HttpError` as soon as a limit is exceeded. Neither hears of a client that goes away before the end: there is
-   * nobody to answer.
-   */
-  read(
-    request: IncomingMessage,
-    onBody: (text: string) => void,
-    onError: (error: Error) => void,
-  ): void {
-    const expectedBytes = Number(request.headers['content-length']);
-    if (expectedBytes > this.#maxBytes) {
-      onError(tooLong(this.#maxBytes));
+  /** Reads the body as UTF-8 text, whatever its Content-Type says. */
+  read(request: IncomingMessage, receiver: BodyReceiver): void {
+    if (Number(request.headers['content-length']) > this.#maxBytes) {
+      receiver.fail(tooLong(this.#maxBytes));
       return;
     }
-    const body = new Body(request, this.#budget, onError);
-    body.onData = (chunk) => {
-      const heldBytes = body.append(chunk);
-      if (body.length > this.#maxBytes) body.refuse(tooLong(this.#maxBytes));
-      else if (body.chunks > FREE_CHUNKS + body.length / MIN_CHUNK_BYTES) {
-        body.refuse(new HttpError(413, 'Body has too many chunks', { Connection: 'close' }));
-      }
-      // A whole body is no unfinished one: its end follows in this turn. Most are of one chunk and never counted.
-      else if (body.length !== expectedBytes) body.count(chunk.length, heldBytes);
-    };
-    body.onEnd = () => {
-      try {
-        onBody(body.take());
-      } catch (error) {
-        onError(error as Error);
-      }
-    };
-    request.on('data', body.onData);
-    request.on('end', body.onEnd);
-    continueReading(request);
+    new Body(request, receiver, this.#maxBytes, this.#budget).read();
+    sendContinue(request);
   }
 }
 
-function tooLong(maxBytes: number): HttpError {
-  return new HttpError(413, `Body must be at most ${maxBytes} bytes`, { Connection: 'close' });
-}
-
-/** What has come of one body. */
+/** One body that is being read. */
 class Body implements UnfinishedBody {
   size = 0;
   heldBytes = 0;
   order = 0;
   place = -1;
-  length = 0;
-  chunks = 0;
-  onData: (chunk: Buffer) => void = ignore;
-  onEnd: () => void = ignore;
   readonly #request: IncomingMessage;
+  readonly #receiver: BodyReceiver;
+  readonly #maxBytes: number;
   readonly #budget: BodyBudget;
-  readonly #onError: (error: Error) => void;
-  #pieces: Buffer[] = [];
-  /** Where small chunks are copied to. What lies between start and end is no piece yet. */
-  #tail: Buffer = NO_BYTES;
-  #tailStart = 0;
-  #tailEnd = 0;
+  /** The Content-Length; NaN without one. */
+  readonly #expectedBytes: number;
+  readonly #chunks = new ChunkList();
+  readonly #onData = (chunk: Buffer) => this.#take(chunk);
+  readonly #onEnd = () => this.#finish();
 
-  constructor(request: IncomingMessage, budget: BodyBudget, onError: (error: Error) => void) {
+  constructor(
+    request: IncomingMessage,
+    receiver: BodyReceiver,
+    maxBytes: number,
+    budget: BodyBudget,
+  ) {
     this.#request = request;
+    this.#receiver = receiver;
+    this.#maxBytes = maxBytes;
     this.#budget = budget;
-    this.#onError = onError;
+    this.#expectedBytes = Number(request.headers['content-length']);
   }
 
-  /** Returns how much more memory is taken now. */
-  append(chunk: Buffer): number {
-    this.chunks += 1;
-    this.length += chunk.length;
-    if (this.#pieces.length > 0 && chunk.length < MIN_KEPT_BYTES) return this.#appendToTail(chunk);
-
-    this.#sealTail();
-    this.#pieces.push(chunk);
-    return chunk.length + BUFFER_OBJECT_BYTES;
+  read(): void {
+    this.#request.on('data', this.#onData);
+    this.#request.on('end', this.#onEnd);
   }
 
-  /** Tells the budget that the body has grown and is not at its end. */
-  count(sizeBytes: number, heldBytes: number): void {
+  refuse(error: HttpError): void {
+    this.#release();
+    this.#request.off('data', this.#onData);
+    this.#request.off('end', this.#onEnd);
+    this.#receiver.fail(error);
+  }
+
+  #take(chunk: Buffer): void {
+    const heldBytes = this.#chunks.append(chunk);
+    const { length, count } = this.#chunks;
+    if (length > this.#maxBytes) {
+      this.refuse(tooLong(this.#maxBytes));
+    } else if (count > FREE_CHUNKS + length / BYTES_PER_CHUNK) {
+      this.refuse(new HttpError(413, 'Body has too many chunks', { Connection: 'close' }));
+    } else if (length !== this.#expectedBytes) {
+      // A body that is whole now is not counted: 'end' follows in this turn. Most bodies come whole in one chunk.
+      this.#count(chunk.length, heldBytes);
+    }
+  }
+
+  #finish(): void {
+    try {
+      const bytes = this.#chunks.join();
+      this.#release();
+      this.#receiver.receive(bytes.toString());
+    } catch (error) {
+      this.#receiver.fail(error as Error);
+    }
+  }
+
+  /** Tells the budget that this unfinished body has grown. The budget may refuse it, or another. */
+  #count(sizeBytes: number, heldBytes: number): void {
     if (this.place !== -1) {
       this.#budget.grow(this, sizeBytes, heldBytes);
       return;
@@ -115,25 +123,48 @@ class Body implements UnfinishedBody {
     this.#budget.grow(this, fieldBytes + sizeBytes, fieldBytes + heldBytes);
   }
 
-  /** The whole body, which is then not held any more. */
-  take(): string {
-    this.#sealTail();
-    const [only = NO_BYTES] = this.#pieces;
-    const bytes = this.#pieces.length > 1 ? Buffer.concat(this.#pieces, this.length) : only;
-    this.#release();
-    return bytes.toString();
-  }
-
-  refuse(error: HttpError): void {
-    this.#release();
-    this.#request.off('data', this.onData);
-    this.#request.off('end', this.onEnd);
-    this.#onError(error);
-  }
-
-  /** The request may live on for long: while its client reads the answer, or until the next on the connection. */
+  /**
+   * Lets go of the bytes. The request lives longer: until its client has read the answer, or until the next request
+   * on the connection.
+   */
   #release(): void {
     this.#budget.remove(this);
+    this.#chunks.clear();
+  }
+}
+
+/** The chunks of a body. Small ones are copied together, so that they cost at most about twice their size. */
+class ChunkList {
+  /** Bytes appended so far. */
+  length = 0;
+  /** Chunks appended so far. */
+  count = 0;
+  #pieces: Buffer[] = [];
+  /** Where small chunks are copied to. What lies between start and end is not among the pieces yet. */
+  #tail: Buffer = NO_BYTES;
+  #tailStart = 0;
+  #tailEnd = 0;
+
+  /** Returns how many bytes more are held now. */
+  append(chunk: Buffer): number {
+    this.count += 1;
+    this.length += chunk.length;
+    if (this.#pieces.length > 0 && chunk.length < MIN_KEPT_BYTES) return this.#appendToTail(chunk);
+
+    this.#sealTail();
+    this.#pieces.push(chunk);
+    return chunk.length + BUFFER_OBJECT_BYTES;
+  }
+
+  /** All bytes in one Buffer. */
+  join(): Buffer {
+    this.#sealTail();
+    const [only = NO_BYTES] = this.#pieces;
+    return this.#pieces.length > 1 ? Buffer.concat(this.#pieces, this.length) : only;
+  }
+
+  /** Lets go of all bytes. Nothing may be appended afterwards. */
+  clear(): void {
     this.#pieces = [];
     this.#tail = NO_BYTES;
   }
@@ -146,7 +177,7 @@ class Body implements UnfinishedBody {
     this.#sealTail();
     // In proportion to the body, so that a small one never costs more than twice its size.
     const bytes = Math.min(Math.max(this.length, MIN_KEPT_BYTES), MAX_TAIL_BYTES);
-    // Not of Node's pool: what is left of a pool would stay with it.
+    // Not from Node's pool of 8 KiB: a Buffer of which one byte is used would keep the whole pool in memory.
     this.#tail = Buffer.allocUnsafeSlow(bytes);
     this.#tailStart = 0;
     this.#tailEnd = chunk.copy(this.#tail, 0, copied);
@@ -161,4 +192,6 @@ class Body implements UnfinishedBody {
   }
 }
 
-function ignore(): void {}
+function tooLong(maxBytes: number): HttpError {
+  return new HttpError(413, `Body must be at most ${maxBytes} bytes`, { Connection: 'close' });
+}

@@ -7,11 +7,11 @@ import type { Parsed } from '../protocol/json.ts';
 import { parseBroadcastBody } from '../protocol/messages.ts';
 import { type Log, rateLimited } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { BodyReader } from './body.ts';
+import type { BodyReader, BodyReceiver } from './body.ts';
 import { addressOf } from './client-address.ts';
 import { HttpError } from './http-error.ts';
-import { json } from './reply.ts';
-import type { Handler } from './router.ts';
+import { json, type Reply } from './reply.ts';
+import type { Handler, Respond } from './router.ts';
 
 /** What `POST /broadcast` works with. */
 export interface BroadcastContext {
@@ -27,63 +27,82 @@ const REFUSAL_LOG_INTERVAL_MS = 10_000;
 
 /** `POST /broadcast`: publishes the message of a signed token and answers how many sockets it was handed to. */
 export function broadcastHandler(context: BroadcastContext): Handler {
-  const { config, bodies, tokens, broker, log, metrics } = context;
-  const logRefusal = refusalLog(log, config.trustedProxies);
-
-  const parse = (body: string): Broadcast => {
-    const token = accept(parseBroadcastBody(body));
-    const signed = accept(tokens.verify(token));
-    return accept(parseBroadcast(signed, config.maxChannelLength));
-  };
-
+  const refusals = new RefusalLog(context.log, context.config.trustedProxies);
   return (request, respond) => {
-    const fail = (error: Error) => {
-      const isRefusal = error instanceof HttpError;
-      if (isRefusal) logRefusal(error, request);
-      metrics?.broadcast(isRefusal ? 'refused' : 'failed');
-      respond(explain(error));
-    };
-    const publish = (body: string) => {
-      const startMs = performance.now();
-      const broadcast = parse(body);
-      const succeed = ({ deliveries, isPartial }: Published) => {
-        log.debug({ channel: broadcast.channel, deliveries }, 'broadcast');
-        respond(
-          json(
-            `{"message":"Success","deliveries":${deliveries}${isPartial ? ',"partial":true' : ''}}`,
-          ),
-        );
-        metrics?.broadcast('success', startMs);
-      };
-      const answer = (published: Published) => {
-        // The outbox writes at the end of the turn: the message is on its way before its publisher is woken up.
-        if (published.deliveries > 0) setImmediate(succeed, published);
-        else succeed(published);
-      };
-      const published = broker.publish(broadcast);
-      if (published instanceof Promise) published.then(answer, fail);
-      else answer(published);
-    };
-    bodies.read(request, publish, fail);
+    context.bodies.read(request, new BroadcastRequest(context, refusals, request, respond));
   };
 }
 
-/** Logs refusals with who was refused, one in a while; each line says how many were left out since the last. */
-function refusalLog(log: Log, trustedProxies: number) {
-  let refused = 0;
-  const logOne = rateLimited(
-    REFUSAL_LOG_INTERVAL_MS,
-    ({ status, message }: HttpError, request: IncomingMessage) => {
-      const address = addressOf(request, trustedProxies);
-      const leftOut = refused - 1;
-      log.warn({ status, error: message, address, leftOut }, 'a broadcast was refused');
-      refused = 0;
-    },
-  );
-  return (error: HttpError, request: IncomingMessage) => {
-    refused += 1;
-    logOne(error, request);
-  };
+/**
+ * One request: `receive` parses and publishes, `#confirm` answers, `fail` answers what went wrong in any step.
+ * One object with methods, because a closure for each step would cost more per broadcast.
+ */
+class BroadcastRequest implements BodyReceiver {
+  readonly #context: BroadcastContext;
+  readonly #refusals: RefusalLog;
+  readonly #request: IncomingMessage;
+  readonly #respond: Respond;
+  #startMs = 0;
+
+  constructor(
+    context: BroadcastContext,
+    refusals: RefusalLog,
+    request: IncomingMessage,
+    respond: Respond,
+  ) {
+    this.#context = context;
+    this.#refusals = refusals;
+    this.#request = request;
+    this.#respond = respond;
+  }
+
+  /** What this throws goes to `fail`. */
+  receive(body: string): void {
+    this.#startMs = performance.now();
+    const broadcast = this.#parse(body);
+    const published = this.#context.broker.publish(broadcast);
+    if (published instanceof Promise) {
+      published.then(
+        (later) => this.#confirm(broadcast, later),
+        (error) => this.fail(error),
+      );
+    } else {
+      this.#confirm(broadcast, published);
+    }
+  }
+
+  fail(error: Error): void {
+    const isRefusal = error instanceof HttpError;
+    if (isRefusal) this.#refusals.add(error, this.#request);
+    this.#context.metrics?.broadcast(isRefusal ? 'refused' : 'failed');
+    this.#respond(explain(error));
+  }
+
+  #parse(body: string): Broadcast {
+    const { tokens, config } = this.#context;
+    const token = accept(parseBroadcastBody(body));
+    const signed = accept(tokens.verify(token));
+    return accept(parseBroadcast(signed, config.maxChannelLength));
+  }
+
+  #confirm(broadcast: Broadcast, published: Published): void {
+    // The outbox writes at the end of this event-loop turn. Answered afterwards, the publisher does not wake up, and
+    // take the CPU, before the message is on its way.
+    if (published.deliveries > 0) setImmediate(() => this.#succeed(broadcast, published));
+    else this.#succeed(broadcast, published);
+  }
+
+  #succeed({ channel }: Broadcast, published: Published): void {
+    const { log, metrics } = this.#context;
+    log.debug({ channel, deliveries: published.deliveries }, 'broadcast');
+    this.#respond(successReply(published));
+    metrics?.broadcast('success', this.#startMs);
+  }
+}
+
+function successReply({ deliveries, isPartial }: Published): Reply {
+  const partial = isPartial ? ',"partial":true' : '';
+  return json(`{"message":"Success","deliveries":${deliveries}${partial}}`);
 }
 
 function accept<T>(parsed: Parsed<T>): T {
@@ -91,8 +110,28 @@ function accept<T>(parsed: Parsed<T>): T {
   return parsed.value;
 }
 
-/** The app server is to try again; a success that is none would lose the message for good. */
+/** A broker that is away is answered 503, so that the app server tries again; 200 would lose the message for good. */
 function explain(error: Error): Error {
   if (!(error instanceof BrokerUnavailable)) return error;
   return new HttpError(503, 'Broker unavailable', { 'Retry-After': '1' });
+}
+
+/** Logs who was refused and why: at most one line in ten seconds, with the number of refusals left out before it. */
+class RefusalLog {
+  #refusedSinceLine = 0;
+  readonly #writeLine: (error: HttpError, request: IncomingMessage) => void;
+
+  constructor(log: Log, trustedProxies: number) {
+    this.#writeLine = rateLimited(REFUSAL_LOG_INTERVAL_MS, ({ status, message }, request) => {
+      const address = addressOf(request, trustedProxies);
+      const leftOut = this.#refusedSinceLine - 1;
+      this.#refusedSinceLine = 0;
+      log.warn({ status, error: message, address, leftOut }, 'broadcast refused');
+    });
+  }
+
+  add(error: HttpError, request: IncomingMessage): void {
+    this.#refusedSinceLine += 1;
+    this.#writeLine(error, request);
+  }
 }

@@ -7,9 +7,10 @@ import { createServer as createHttpsServer, Server as HttpsServer } from 'node:h
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type CertificateFiles, readCertificate } from '../config/certificate.ts';
+import { noteExpectContinue } from './expect-continue.ts';
 import { HttpError } from './http-error.ts';
-import { isWebsocketUpgrade, noteExpectation } from './request.ts';
-import { endWithReply, sendReply } from './send-reply.ts';
+import { endWithReply, sendReply } from './reply.ts';
+import { isWebsocketUpgrade } from './request.ts';
 import { afterAnswers, pendingResponse } from './unanswered-requests.ts';
 
 const OPTIONS = {
@@ -62,7 +63,7 @@ export function createListener(
     afterAnswers(socket, () => endWithReply(socket, new HttpError(404, 'Not found').toReply()));
   });
   server.on('checkContinue', (request, response) => {
-    noteExpectation(request, response);
+    noteExpectContinue(request, response);
     server.emit('request', request, response);
   });
   server.on('checkExpectation', (request, response) => {

@@ -1,9 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { HttpError } from './http-error.ts';
 
-/** The path of a request without query string and without one trailing slash. */
+/** The path of a request, without its query string and one trailing slash. */
 export function pathOf(request: IncomingMessage): string {
-  // The absolute form of a request target must be accepted too (RFC 9112 §3.2.2).
+  // Servers must accept the absolute form of a request target too (RFC 9112 §3.2.2).
   const { url = '' } = request;
   const target = url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?#]*/i, '');
   const query = target.indexOf('?');
@@ -11,11 +11,14 @@ export function pathOf(request: IncomingMessage): string {
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path || '/';
 }
 
-/** Throws when there is not one such field (RFC 9112 §3.2). Node's own refusal has no body, and lets two pass. */
+/**
+ * Throws unless the request has exactly one `Host` field (RFC 9112 §3.2); HTTP/1.0 may have none.
+ * Node's own check answers without a body and accepts two fields.
+ */
 export function checkHost(request: IncomingMessage): void {
   const { rawHeaders } = request;
   let hosts = 0;
-  // Of several fields Node keeps the first in `headers` and says nothing of the others.
+  // `headers` has only the first of several `Host` fields.
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index];
     if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
@@ -26,30 +29,14 @@ export function checkHost(request: IncomingMessage): void {
   }
 }
 
-/** Requests whose clients wait for `100 Continue` before they send the body, and the response that can write it. */
-export const awaitingContinue = new WeakMap<IncomingMessage, ServerResponse>();
-
-/** Notes that the client asked whether its body is wanted (RFC 9110 §10.1.1). */
-export function noteExpectation(request: IncomingMessage, response: ServerResponse): void {
-  awaitingContinue.set(request, response);
-}
-
-/** To be called when the body is going to be read: a client that waits for that is told to send it. */
-export function continueReading(request: IncomingMessage): void {
-  const response = awaitingContinue.get(request);
-  if (response === undefined) return;
-  awaitingContinue.delete(request);
-  response.writeContinue();
-}
-
 /**
- * Whether the request opens a websocket (RFC 6455 §4.1). Any other `Upgrade` is an offer to ignore (RFC 9110 §7.8):
- * Java's HttpClient, for one, offers `h2c` with every plain request.
+ * True if the request opens a websocket (RFC 6455 §4.1). Any other `Upgrade` is an offer that a server may ignore
+ * (RFC 9110 §7.8): Java's HttpClient, for one, offers `h2c` with every plain request.
  */
 export function isWebsocketUpgrade(request: IncomingMessage): boolean {
   return (
     request.method === 'GET' &&
-    // RFC 9110 §7.8: in HTTP/1.0 the field means nothing.
+    // RFC 9110 §7.8: a server must ignore the field in HTTP/1.0.
     request.httpVersion === '1.1' &&
     request.headers.upgrade?.toLowerCase() === 'websocket'
   );

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** What a connection may have of unanswered requests. One read of the socket brings thousands of small ones. */
+/** Unanswered requests that a connection may have. One read of the socket can bring thousands of small ones. */
 const MAX_UNANSWERED = 100;
 
 interface Unanswered {
@@ -10,14 +10,14 @@ interface Unanswered {
   count: number;
 }
 
-/** The requests of each socket whose answers are still to come, or to be finished. */
+/** The requests of each socket whose responses have not been finished. */
 const unanswered = new WeakMap<Duplex, Unanswered>();
 
 /**
- * To be told of every request. Returns whether it is to be handled: a connection with too many of them is ended, and
- * what Node reads of it afterwards is answered no more.
+ * Counts a request; to be called for every one. False if it must not be handled: its connection has ended, or has too
+ * many unanswered requests and is ended here. Node still reads the requests that such a connection had sent.
  */
-export function noteRequest(request: IncomingMessage, response: ServerResponse): boolean {
+export function admitRequest(request: IncomingMessage, response: ServerResponse): boolean {
   const { socket } = request;
   if (socket.destroyed) return false;
   let onSocket = unanswered.get(socket);
@@ -27,27 +27,27 @@ export function noteRequest(request: IncomingMessage, response: ServerResponse):
   }
   onSocket.newest = response;
   onSocket.count += 1;
-  response.on('close', noteAnswered);
+  response.on('close', forgetResponse);
   if (onSocket.count <= MAX_UNANSWERED) return true;
   socket.destroy();
   return false;
 }
 
-/** Forgets the response, and with it the request: a connection that waits for its next one must not hold its last. */
-function noteAnswered(this: ServerResponse): void {
+/** An idle keep-alive connection must not hold its last response in memory, and with it the request. */
+function forgetResponse(this: ServerResponse): void {
   const onSocket = unanswered.get(this.req.socket);
   if (onSocket === undefined) return;
   onSocket.count -= 1;
   if (onSocket.newest === this) onSocket.newest = undefined;
 }
 
-/** The answer on this socket that is still to come, or to be finished. */
+/** The last response on this socket that has not been finished. */
 export function pendingResponse(socket: Duplex): ServerResponse | undefined {
   const response = unanswered.get(socket)?.newest;
   return response?.writableFinished ? undefined : response;
 }
 
-/** Runs `next` once the requests before are answered; never when the connection ends first. */
+/** Calls `next` once all requests on this socket have been answered; never if the connection ends first. */
 export function afterAnswers(socket: Duplex, next: () => void): void {
   const pending = pendingResponse(socket);
   if (pending === undefined) next();

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { Reply } from '../http/reply.ts';
 import type { Handler } from '../http/router.ts';
 
 /** A whole page: all that it needs is in it. */
@@ -74,7 +75,7 @@ ${body}
 ${script === undefined ? '' : `<script type="module">${script}</script>\n`}</body>
 </html>
 `;
-  const reply = {
+  const reply: Reply = {
     status: 200,
     contentType: 'text/html; charset=utf-8',
     body: html,
@@ -84,7 +85,9 @@ ${script === undefined ? '' : `<script type="module">${script}</script>\n`}</bod
       'Referrer-Policy': 'no-referrer',
     },
   };
-  return () => reply;
+  return (_request, respond) => {
+    respond(reply);
+  };
 }
 
 function hashSource(text: string): string {

@@ -5,7 +5,7 @@ import jwt from 'jsonwebtoken';
 import type { Config } from '../config/config.ts';
 import type { BodyReader } from '../http/body.ts';
 import { HttpError } from '../http/http-error.ts';
-import { json } from '../http/reply.ts';
+import { json, type Reply } from '../http/reply.ts';
 import type { Handler } from '../http/router.ts';
 import { isObject, parseJson } from '../protocol/json.ts';
 import { closeCodeRows } from './close-code-table.ts';
@@ -43,16 +43,18 @@ function mintHandler(config: Config, bodies: BodyReader): Handler {
   const key = createSecretKey(config.jwtSecret, 'utf8');
   return (request, respond) => {
     refuseForeignPages(request, config);
-    const mint = (body: string) => {
-      const claims = parseClaims(body);
-      const exp = Math.floor(Date.now() / 1_000) + TOKEN_LIFETIME_SECONDS;
-      respond({
-        ...json(JSON.stringify({ token: sign({ exp, ...claims }, key) })),
-        headers: { 'Cache-Control': 'no-store' },
-      });
-    };
-    bodies.read(request, mint, respond);
+    bodies.read(request, {
+      receive: (body) => respond(mint(body, key)),
+      fail: respond,
+    });
   };
+}
+
+function mint(body: string, key: KeyObject): Reply {
+  const claims = parseClaims(body);
+  const exp = Math.floor(Date.now() / 1_000) + TOKEN_LIFETIME_SECONDS;
+  const token = sign({ exp, ...claims }, key);
+  return { ...json(JSON.stringify({ token })), headers: { 'Cache-Control': 'no-store' } };
 }
 
 /**

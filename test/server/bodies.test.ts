@@ -44,11 +44,10 @@ describe('a body in many chunks', () => {
     // What comes back is what was read.
     const bodies = new BodyReader(MEBIBYTE);
     const server = createServer((request, response) => {
-      bodies.read(
-        request,
-        (text) => response.end(text),
-        (error) => response.destroy(error),
-      );
+      bodies.read(request, {
+        receive: (text) => response.end(text),
+        fail: (error) => response.destroy(error),
+      });
     }).listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());
     await new Promise((resolve) => server.once('listening', resolve));

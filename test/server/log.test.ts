@@ -122,7 +122,7 @@ describe('the log', () => {
     vi.advanceTimersByTime(10_000);
     await post('{}');
 
-    const line = { level: 40, status: 400, msg: 'a broadcast was refused' };
+    const line = { level: 40, status: 400, msg: 'broadcast refused' };
     const error = 'token must be a string';
     expect(lines).toEqual([
       { ...line, error: 'Body must be a JSON object', address: '203.0.113.1', leftOut: 0 },
