@@ -1,5 +1,4 @@
 import type { AddressInfo } from 'node:net';
-import { setImmediate } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { TokenVerifier } from './auth/token-verifier.ts';
 import { type Broker, LocalBroker } from './broker/broker.ts';
@@ -10,11 +9,11 @@ import { BodyReader } from './http/body.ts';
 import { broadcastHandler } from './http/broadcast.ts';
 import { addressOf } from './http/client-address.ts';
 import { healthHandler } from './http/health.ts';
-import { HttpError } from './http/http-error.ts';
 import { infoHandler } from './http/info.ts';
-import { createListener, renewCertificate } from './http/listener.ts';
+import { closeListener, listen } from './http/listen.ts';
+import { createListener, type Listener, renewCertificate } from './http/listener.ts';
 import { metricsHandler } from './http/metrics.ts';
-import { createRouter } from './http/router.ts';
+import { createRouter, type Handler } from './http/router.ts';
 import { Compressor } from './hub/compressor.ts';
 import { Hub } from './hub/hub.ts';
 import { Outbox } from './hub/outbox.ts';
@@ -22,215 +21,186 @@ import { landingPage } from './pages/landing.ts';
 import { playgroundRoutes } from './pages/playground.ts';
 import { disconnects } from './protocol/close-codes.ts';
 import { DescriptorProbe } from './telemetry/descriptor-probe.ts';
-import { DisconnectLog } from './telemetry/disconnect-log.ts';
 import { type Log, rateLimited } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
-import type { Authentication } from './websocket/authentication.ts';
-import { Clock } from './websocket/clock.ts';
 import { Connection, type ConnectionContext } from './websocket/connection.ts';
-import { spreadOver } from './websocket/drain.ts';
-import { Heartbeat } from './websocket/heartbeat.ts';
-import { Wheel } from './websocket/timer-wheel.ts';
+import { Connections } from './websocket/connections.ts';
 import { acceptUpgrades, upgradeRequired } from './websocket/upgrade.ts';
 
-/** A server made of a configuration; nothing is bound before `listen`. */
+/** A server made from a configuration. It binds nothing before `listen`. */
 export interface Server {
-  /** Resolves to the bound address, or to undefined when it was closed before; rejects when it cannot be bound. */
+  /** Resolves to the bound address, or to undefined if the server was closed first. Rejects when it cannot bind. */
   listen(): Promise<AddressInfo | undefined>;
   /**
-   * Takes no more websockets, says goodbye to those that are open, spread over the drain window, and resolves when
-   * the last connection is gone: within seconds of the window whatever the clients do. Calling it twice is safe.
+   * Accepts no more websockets, ends the open ones spread over the drain window, and resolves when the last connection
+   * is gone: a few seconds after the window at the latest, whatever the clients do. Safe to call twice.
    */
   close(): Promise<void>;
-  /** Serves new connections with the certificate that its files hold now. Keeps the old one when they are unusable. */
+  /** Reads the certificate files again, for new connections. Keeps the old certificate if they are unusable. */
   renewCertificate(): void;
 }
 
-/** How exact pings and deadlines are. One timer drives them all. */
-const TICK_MS = 100;
-/** What a request in flight may still take when all websockets have gone. */
-const FINISH_REQUESTS_MS = 2_000;
-const MOST_LAST_TURNS = 1_000;
-const MINUTE_MS = 60_000;
-/** What messages by way of other processes may wait for company under load, so that they are written together. */
-const GATHER_MS = 5;
-
-/** What the process around a server gives it; without a bus this process is all there is. */
-export interface Neighbours {
+/** What the process provides to its server. Without a bus, this process is the only node. */
+export interface ServerOptions {
   /** Connects the nodes of one server. */
   readonly bus?: Bus | undefined;
-  /** Makes what reads the metrics of all processes of this machine. */
-  readonly gatherMetrics?: ((registry: Registry) => () => Promise<string>) | undefined;
+  /** Creates the function that reads the metrics of all processes of this machine. */
+  readonly createMetricsReader?: ((registry: Registry) => () => Promise<string>) | undefined;
   /** How many lines of the log could not be written so far. */
   readonly droppedLines?: () => number;
 }
 
-export function createServer(config: Config, log: Log, neighbours: Neighbours = {}): Server {
-  const { bus, gatherMetrics, droppedLines = () => 0 } = neighbours;
-  const hub = new Hub();
-  const tokens = new TokenVerifier(
-    config.jwtSecret,
-    config.jwtSecretPrevious,
-    rateLimited(MINUTE_MS, () =>
-      log.warn('a token was signed with a secret of JWT_SECRET_PREVIOUS'),
-    ),
-  );
-  const bodies = new BodyReader(config.maxBodyBytes);
-  const clock = new Clock(TICK_MS);
-  const heartbeat = new Heartbeat(config.pingIntervalMs, TICK_MS, clock);
-  const deadlines = new Wheel<Authentication>(TICK_MS, clock, (each) => each.timeOut());
-  const wall = { now: () => Date.now() };
-  const expiries = new Wheel<Authentication>(TICK_MS, wall, (each) => each.expire());
-  const connections = new Set<Connection>();
-  const logMalformed = rateLimited(MINUTE_MS, (topic: string) => {
-    log.warn(
-      { topic, dropped: broker.malformedTexts },
-      'dropped what another program published under BROKER_PREFIX',
-    );
-  });
-  const broker: Broker =
-    bus === undefined
-      ? new LocalBroker(hub)
-      : new RemoteBroker(hub, bus, {
-          onMalformed: logMalformed,
-          prefix: config.brokerPrefix,
-          onChange(isAvailable) {
-            if (isAvailable) log.info('broadcasts get through');
-            else log.error('the broker is lost: broadcasts do not get through');
-            if (isAvailable || !config.reconnectOnBrokerLoss) return;
-            for (const connection of connections) connection.end(disconnects.brokerLost);
-          },
-        });
-  const descriptors = new DescriptorProbe(
-    rateLimited(MINUTE_MS, () =>
-      log.error(
-        'no file descriptor is left: new connections are closed at once; raise ulimit -n (systemd: LimitNOFILE)',
-      ),
-    ),
-  );
-  const metrics = config.metrics
-    ? new Metrics({ hub, connections, broker, descriptors, droppedLines })
-    : undefined;
-  const disconnectLog = new DisconnectLog(log);
-  const context: ConnectionContext = {
-    config,
-    disconnectLog,
-    metrics,
-    hub,
-    broker,
-    tokens,
-    heartbeat,
-    deadlines,
-    expiries,
-    outbox: new Outbox({ gatherMs: bus === undefined ? 0 : GATHER_MS }),
-    compressor: new Compressor(),
-    connections,
-  };
-  let stopClock = () => {};
-  let closing: Promise<void> | undefined;
+const MINUTE_MS = 60_000;
+/** How long messages from other processes may wait under load, so that they are written together. */
+const GATHER_MS = 5;
 
-  const health = () => {
-    if (closing !== undefined) return 'draining';
-    return broker.isAvailable ? 'ok' : 'broker unavailable';
-  };
-
-  const { httpServer, destroySockets } = createListener(
-    config.tls,
-    createRouter(
-      {
-        'GET /': landingPage({ playground: config.development }),
-        'GET /info.json': infoHandler(broker),
-        'GET /healthz': healthHandler(health),
-        'POST /broadcast': broadcastHandler({ config, bodies, tokens, broker, log, metrics }),
-        'GET /subscribe': upgradeRequired,
-        ...(metrics && {
-          'GET /metrics': metricsHandler(
-            gatherMetrics?.(metrics.registry) ?? (() => metrics.registry.metrics()),
-            config.metricsToken,
-          ),
-        }),
-        ...(config.development && playgroundRoutes(config, bodies)),
-      },
-      log,
-    ),
-  );
+export function createServer(config: Config, log: Log, options: ServerOptions = {}): Server {
+  const parts = createParts(config, log, options);
+  const { broker, connections, descriptors } = parts;
+  const routes = createRoutes(parts, options.createMetricsReader);
+  const listener = createListener(config.tls, createRouter(routes, log));
+  const { httpServer } = listener;
   acceptUpgrades(httpServer, {
     config,
-    admit() {
-      if (closing !== undefined) {
-        throw new HttpError(503, 'Server shutting down', { 'Retry-After': '1' });
-      }
-      if (config.maxConnections > 0 && connections.size >= config.maxConnections) {
-        throw new HttpError(503, 'Too many connections', { 'Retry-After': '5' });
-      }
-    },
+    admit: () => connections.admit(),
     open(ws, socket, request) {
-      new Connection(ws, socket, addressOf(request, config.trustedProxies), context);
+      new Connection(ws, socket, addressOf(request, config.trustedProxies), parts);
     },
   });
-
-  const shutDown = async () => {
-    log.info({ connections: connections.size, seconds: config.drainMs / 1_000 }, 'draining');
-    disconnectLog.drain();
-    // Whoever keeps a connection for its next request must look for another server.
-    httpServer.prependListener('request', (_request, response) => {
-      response.setHeader('Connection', 'close');
-    });
-    await spreadOver(connections, config.drainMs, (connection) => {
-      connection.end(disconnects.shuttingDown);
-    });
-    const closed = new Promise<void>((resolve) => httpServer.close(() => resolve()));
-    const patience = setTimeout(destroySockets, FINISH_REQUESTS_MS);
-    await closed;
-    // ws says so of the last ones a few turns after their sockets have gone.
-    for (let turn = 0; turn < MOST_LAST_TURNS && connections.size > 0; turn += 1) {
-      await setImmediate();
-    }
-    clearTimeout(patience);
-    stopClock();
-    disconnectLog.flush();
-    await broker.close();
-    log.info('closed');
-  };
+  let closing: Promise<void> | undefined;
 
   return {
-    listen: () =>
-      new Promise((resolve, reject) => {
-        const fail = (error: Error) => {
-          void broker.close();
-          reject(error);
-        };
-        if (closing !== undefined) {
-          resolve(undefined);
-          return;
-        }
-        httpServer.once('error', fail);
-        // Closed while the name of the host is still being looked up, it never listens.
-        httpServer.once('close', () => resolve(undefined));
-        httpServer.listen(config.port, config.host, () => {
-          httpServer.off('error', fail);
-          httpServer.on('error', (error) => {
-            log.error({ err: error }, 'a connection could not be accepted');
-          });
-          stopClock = clock.start(() => {
-            heartbeat.tick();
-            deadlines.tick();
-            expiries.tick();
-            descriptors.check();
-            disconnectLog.tick();
-          });
-          resolve(httpServer.address() as AddressInfo);
-        });
-      }),
-    close: () => (closing ??= shutDown()),
+    async listen() {
+      if (closing !== undefined) return undefined;
+      const { host, port } = config;
+      const onAcceptError = (error: Error) => {
+        log.error({ err: error }, 'accepting a connection failed');
+      };
+      try {
+        const address = await listen(httpServer, { host, port, onAcceptError });
+        if (address !== undefined) connections.start(() => descriptors.check());
+        return address;
+      } catch (error) {
+        void broker.close();
+        throw error;
+      }
+    },
+    close: () => (closing ??= shutDown(parts, listener)),
     renewCertificate() {
       if (config.tls === undefined) return;
       try {
         renewCertificate(httpServer, config.tls);
         log.info('certificate renewed');
       } catch (error) {
-        log.error({ err: error }, 'the certificate cannot be used; the old one stays');
+        log.error({ err: error }, 'certificate could not be loaded, keeping the old one');
       }
     },
   };
+}
+
+/** What a server consists of. Connections need most of it. */
+interface Parts extends ConnectionContext {
+  readonly log: Log;
+  readonly descriptors: DescriptorProbe;
+}
+
+function createParts(config: Config, log: Log, { bus, droppedLines }: ServerOptions): Parts {
+  const connections = new Connections(config, log);
+  const hub = new Hub();
+  const onOldSecret = () => log.warn('a token was signed with a secret of JWT_SECRET_PREVIOUS');
+  const onShortage = () =>
+    log.error(
+      'no file descriptor is left: new connections are closed at once; raise ulimit -n (systemd: LimitNOFILE)',
+    );
+  const broker = bus ? connectBroker(config, log, hub, bus, connections) : new LocalBroker(hub);
+  const descriptors = new DescriptorProbe(rateLimited(MINUTE_MS, onShortage));
+  return {
+    config,
+    log,
+    hub,
+    broker,
+    connections,
+    descriptors,
+    tokens: new TokenVerifier(
+      config.jwtSecret,
+      config.jwtSecretPrevious,
+      rateLimited(MINUTE_MS, onOldSecret),
+    ),
+    metrics: config.metrics
+      ? new Metrics({
+          hub,
+          connections: connections.all,
+          broker,
+          descriptors,
+          droppedLines: droppedLines ?? (() => 0),
+        })
+      : undefined,
+    outbox: new Outbox({ gatherMs: bus === undefined ? 0 : GATHER_MS }),
+    compressor: new Compressor(),
+  };
+}
+
+function createRoutes(
+  parts: Parts,
+  createMetricsReader: ServerOptions['createMetricsReader'],
+): Readonly<Record<string, Handler>> {
+  const { broker, config, connections, metrics } = parts;
+  const bodies = new BodyReader(config.maxBodyBytes);
+  const health = () => {
+    if (connections.isDraining) return 'draining';
+    return broker.isAvailable ? 'ok' : 'broker unavailable';
+  };
+  return {
+    'GET /': landingPage({ playground: config.development }),
+    'GET /info.json': infoHandler(broker),
+    'GET /healthz': healthHandler(health),
+    'POST /broadcast': broadcastHandler({ ...parts, bodies }),
+    'GET /subscribe': upgradeRequired,
+    ...(metrics && {
+      'GET /metrics': metricsHandler(
+        createMetricsReader?.(metrics.registry) ?? (() => metrics.registry.metrics()),
+        config.metricsToken,
+      ),
+    }),
+    ...(config.development && playgroundRoutes(config, bodies)),
+  };
+}
+
+/** The broker of a server with several nodes. */
+function connectBroker(
+  config: Config,
+  log: Log,
+  hub: Hub,
+  bus: Bus,
+  connections: Connections,
+): Broker {
+  const logMalformed = rateLimited(MINUTE_MS, (topic: string) => {
+    const dropped = broker.malformedTexts;
+    log.warn({ topic, dropped }, 'dropped a message of another program under BROKER_PREFIX');
+  });
+  const broker = new RemoteBroker(hub, bus, {
+    onMalformed: logMalformed,
+    prefix: config.brokerPrefix,
+    onChange(isAvailable) {
+      if (isAvailable) {
+        log.info('broker available');
+        return;
+      }
+      log.error('broker unavailable, refusing broadcasts with 503');
+      if (config.reconnectOnBrokerLoss) connections.endAll(disconnects.brokerLost);
+    },
+  });
+  return broker;
+}
+
+async function shutDown({ broker, connections, log }: Parts, listener: Listener): Promise<void> {
+  // Clients that would keep their connection for further requests must go to another server.
+  listener.httpServer.prependListener('request', (_request, response) => {
+    response.setHeader('Connection', 'close');
+  });
+  await connections.drain();
+  await closeListener(listener);
+  await connections.finish();
+  await broker.close();
+  log.info('closed');
 }

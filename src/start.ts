@@ -125,7 +125,7 @@ async function main(): Promise<void> {
 
 /** Serves from this process, until `stop` is aborted or, in a worker, the primary says so. */
 async function serve(config: Config, log: Log, stop: AbortSignal): Promise<void> {
-  // The server reads the certificate when it is made: before that there is nothing to renew, and nothing to die of.
+  // Listens for SIGHUP before the server has read the certificate: the signal would end the process.
   let renewCertificate = () => {};
   if (config.tls !== undefined && !isWorker) process.on('SIGHUP', () => renewCertificate());
 
@@ -138,7 +138,7 @@ async function serve(config: Config, log: Log, stop: AbortSignal): Promise<void>
   const server = createServer(config, log, {
     bus,
     droppedLines: () => output.dropped,
-    gatherMetrics: isWorker ? createClusterMetrics : undefined,
+    createMetricsReader: isWorker ? createClusterMetrics : undefined,
   });
   renewCertificate = () => server.renewCertificate();
   if (isWorker) obeyPrimary(server);

@@ -2,7 +2,7 @@ import type { CountedCode } from '../protocol/close-codes.ts';
 import type { Log } from './log.ts';
 
 /** What a single line says of a websocket that ended. */
-interface EndedConnection {
+export interface EndedConnection {
   readonly connection: number;
   readonly address: string;
   readonly code: number;

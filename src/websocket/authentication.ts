@@ -1,179 +1,166 @@
 import type { TokenVerifier } from '../auth/token-verifier.ts';
-import type { Broker } from '../broker/broker.ts';
 import type { Config } from '../config/config.ts';
-import type { Hub, Subscriber } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
 import { parseSubscription } from '../protocol/claims.ts';
 import { type Disconnect, disconnects } from '../protocol/close-codes.ts';
 import type { Parsed } from '../protocol/json.ts';
 import type { AuthenticationFailure } from '../telemetry/metrics.ts';
 import { ChannelExpiry } from './channel-expiry.ts';
+import type { Connection, ConnectionContext } from './connection.ts';
 import { type PendingToken, PendingTokens } from './pending-tokens.ts';
-import type { Wheel } from './timer-wheel.ts';
 
-/** What the tokens of all connections are looked at with. */
-export interface AuthenticationContext {
-  readonly config: Config;
-  readonly hub: Hub;
-  readonly broker: Broker;
-  readonly tokens: TokenVerifier;
-  /** Those who are yet to authenticate. */
-  readonly deadlines: Wheel<Authentication>;
-  /** Those whose tokens expire. It goes by the clock on the wall, as tokens do. */
-  readonly expiries: Wheel<Authentication>;
-}
+/** How many tokens of a connection may wait for the broker before reading from its socket is paused. */
+const MAX_PENDING_TOKENS = 16;
 
-/** Whom tokens give channels to. */
-export interface Bearer extends Subscriber {
-  /** Ends it because of a token, or for want of one. */
-  refuse(disconnect: Disconnect, failure: AuthenticationFailure): void;
-  end(disconnect: Disconnect): void;
-  /** `hasManyPending` may be another than before. */
-  pendingChanged(): void;
-}
+/**
+ * While the broker is unavailable, a connection may have this many times `MAX_CHANNELS_PER_CONNECTION` confirmations
+ * waiting.
+ */
+const MAX_PENDING_CONFIRMATIONS_FACTOR = 4;
 
-/** How many tokens may wait for the broker before no more is read of the peer. */
-const MOST_PENDING_TOKENS = 16;
-
-/** While the broker is away, confirmations may wait for this many times `MAX_CHANNELS_PER_CONNECTION` channels. */
-const MOST_CONFIRMATIONS = 4;
-
-/** What the tokens of one connection do for it, from the first to its end. */
+/** The tokens of one connection: verifies them, subscribes to their channels, and ends the connection without them. */
 export class Authentication {
-  /** Whether a valid token has been confirmed. */
+  /** True once a valid token has been confirmed. */
   isDone = false;
-  readonly #bearer: Bearer;
-  readonly #context: AuthenticationContext;
-  /** The slot in which the connection ends if no token has been confirmed by then. */
-  #deadline: number | undefined;
+  readonly #connection: Connection;
+  readonly #context: ConnectionContext;
+  /** The timer slot of the authentication timeout; undefined when there is none any more. */
+  #timeoutSlot: number | undefined;
   /** Undefined without `ENFORCE_TOKEN_EXPIRY`. */
   #expiry: ChannelExpiry | undefined;
-  /** Undefined when no token waits for the broker. */
+  /** Undefined while no token waits for the broker. */
   #pending: PendingTokens | undefined;
 
-  /** Starts the time that the connection has to authenticate. */
-  constructor(bearer: Bearer, context: AuthenticationContext) {
-    this.#bearer = bearer;
+  /** Starts the authentication timeout. */
+  constructor(connection: Connection, context: ConnectionContext) {
+    this.#connection = connection;
     this.#context = context;
     const { authTimeoutMs } = context.config;
-    if (authTimeoutMs > 0) this.#deadline = context.deadlines.set(this, authTimeoutMs);
+    if (authTimeoutMs > 0) {
+      this.#timeoutSlot = context.connections.authenticationTimeouts.set(this, authTimeoutMs);
+    }
   }
 
-  /** Whether so many tokens wait for the broker that no more of them should be read. */
-  get hasManyPending(): boolean {
-    return this.#pending !== undefined && this.#pending.count > MOST_PENDING_TOKENS;
+  /** True while so many tokens wait for the broker that no more should be read. */
+  get hasTooManyPending(): boolean {
+    return this.#pending !== undefined && this.#pending.count > MAX_PENDING_TOKENS;
   }
 
-  /** The token of an `authenticate` message; undefined when it had none. */
-  present(token: string | undefined): void {
+  /** Takes the token of an `authenticate` message; undefined if the message had none. */
+  authenticate(token: string | undefined): void {
     const { broker, config, hub, tokens } = this.#context;
     const grant = parseGrant(token, tokens, config);
     if (!grant.ok) {
-      this.#bearer.refuse(grant.reason.disconnect, grant.reason.failure);
+      this.#refuse(grant.reason.disconnect, grant.reason.failure);
       return;
     }
     const { channels } = grant.value;
     if (this.#isTooMany(channels)) {
-      this.#bearer.refuse(disconnects.tooManyChannels, 'limits');
+      this.#refuse(disconnects.tooManyChannels, 'limits');
       return;
     }
-    if (config.enforceTokenExpiry) this.#extend(grant.value);
+    if (config.enforceTokenExpiry) this.#extendExpiry(grant.value);
 
-    const waiting: PendingToken = { channels, isJoined: false };
-    waiting.isJoined = broker.join(this.#bearer, channels, () => {
-      waiting.isJoined = true;
-      this.#confirmJoined();
+    const waiting: PendingToken = { channels, isReady: false };
+    waiting.isReady = broker.join(this.#connection, channels, () => {
+      waiting.isReady = true;
+      this.#confirmReady();
     });
-    if (waiting.isJoined && this.#pending === undefined) {
+    if (waiting.isReady && this.#pending === undefined) {
       this.#confirm(channels);
       return;
     }
     this.#pending ??= new PendingTokens();
     this.#pending.add(
       waiting,
-      channels.filter((channel) => !hub.isSubscribed(this.#bearer, channel)),
+      channels.filter((channel) => !hub.isSubscribed(this.#connection, channel)),
     );
-    this.#bearer.pendingChanged();
+    this.#connection.pendingTokensChanged();
   }
 
-  /** The time to authenticate is up. */
+  /** Called when the authentication timeout is over. */
   timeOut(): void {
-    this.#bearer.refuse(disconnects.authenticationTimeout, 'timeout');
+    this.#refuse(disconnects.authenticationTimeout, 'timeout');
   }
 
-  /** The time of a token is up. */
+  /** Called when a channel has no token left that is still valid. */
   expire(): void {
-    this.#bearer.end(disconnects.tokenExpired);
+    this.#connection.end(disconnects.tokenExpired);
   }
 
-  /** The connection takes no more tokens, and those that wait are dropped. Safe to call twice. */
+  /** Clears the timers and drops the tokens that wait. Safe to call twice. */
   stop(): void {
-    this.#clearDeadline();
+    this.#clearTimeout();
     this.#clearExpiry();
     this.#pending = undefined;
-    this.#context.broker.leave(this.#bearer);
+    this.#context.broker.leave(this.#connection);
   }
 
-  /** Confirms what waited for the broker, as far as it is there: tokens are confirmed in their order. */
-  #confirmJoined(): void {
+  #refuse(disconnect: Disconnect, failure: AuthenticationFailure): void {
+    if (this.#connection.isOpen) this.#context.metrics?.authenticationFailed(failure);
+    this.#connection.end(disconnect);
+  }
+
+  /** Confirms the tokens that the broker is ready for, in their order: one that is not ready holds up those after it. */
+  #confirmReady(): void {
     const pending = this.#pending;
-    for (let token = pending?.takeJoined(); token; token = pending?.takeJoined()) {
+    for (let token = pending?.takeReady(); token; token = pending?.takeReady()) {
       this.#confirm(token.channels);
     }
     if (pending?.count === 0) this.#pending = undefined;
-    this.#bearer.pendingChanged();
+    this.#connection.pendingTokensChanged();
   }
 
-  /** In the moment in which broadcasts of all these channels arrive here. */
+  /** Must be called in the turn from which on broadcasts of all these channels arrive here. */
   #confirm(channels: readonly Channel[]): void {
     this.isDone = true;
-    this.#clearDeadline();
-    for (const channel of channels) this.#context.hub.subscribe(this.#bearer, channel);
+    this.#clearTimeout();
+    for (const channel of channels) this.#context.hub.subscribe(this.#connection, channel);
   }
 
   #isTooMany(channels: readonly Channel[]): boolean {
     const { hub, config } = this.#context;
-    const most = config.maxChannelsPerConnection;
+    const max = config.maxChannelsPerConnection;
     const pending = this.#pending;
-    if (pending === undefined) return hub.countWith(this.#bearer, channels) > most;
+    if (pending === undefined) return hub.countWith(this.#connection, channels) > max;
 
-    // Confirmations that wait for the broker are kept.
-    if (pending.confirmations > MOST_CONFIRMATIONS * most) return true;
+    // Repeated channels count once, but each of their confirmations takes memory while it waits.
+    if (pending.confirmations > MAX_PENDING_CONFIRMATIONS_FACTOR * max) return true;
     const further = channels.filter((channel) => !pending.channels.has(channel));
-    return pending.channels.size + hub.countWith(this.#bearer, further) > most;
+    return pending.channels.size + hub.countWith(this.#connection, further) > max;
   }
 
-  /** Counts from the moment in which a token comes: one that comes in time may have to wait for the broker. */
-  #extend({ channels, expiresAt }: Grant): void {
+  /** Called when a token arrives, not when it is confirmed: a token that arrived in time may wait for the broker. */
+  #extendExpiry({ channels, expiresAt }: Grant): void {
     this.#expiry ??= new ChannelExpiry();
     this.#expiry.grant(channels, expiresAt);
     this.#clearExpiry();
-    const { deadline } = this.#expiry;
-    if (deadline === Number.POSITIVE_INFINITY) return;
-    this.#expiry.slot = this.#context.expiries.set(this, deadline - Date.now());
+    const { expiresAt: first } = this.#expiry;
+    if (first === Number.POSITIVE_INFINITY) return;
+    this.#expiry.slot = this.#context.connections.tokenExpiries.set(this, first - Date.now());
   }
 
-  #clearDeadline(): void {
-    if (this.#deadline === undefined) return;
-    this.#context.deadlines.clear(this, this.#deadline);
-    this.#deadline = undefined;
+  #clearTimeout(): void {
+    if (this.#timeoutSlot === undefined) return;
+    this.#context.connections.authenticationTimeouts.clear(this, this.#timeoutSlot);
+    this.#timeoutSlot = undefined;
   }
 
   #clearExpiry(): void {
     if (this.#expiry?.slot === undefined) return;
-    this.#context.expiries.clear(this, this.#expiry.slot);
+    this.#context.connections.tokenExpiries.clear(this, this.#expiry.slot);
     this.#expiry.slot = undefined;
   }
 }
 
-/** What a good token asks for. */
+/** What a valid token asks for. */
 interface Grant {
   readonly channels: readonly Channel[];
-  /** Its `exp` in milliseconds since 1970, infinity when it has none. */
+  /** Its `exp` in milliseconds since 1970; infinity without `exp`. */
   readonly expiresAt: number;
 }
 
-/** Why the connection ends instead, in its close frame and in the metrics. */
+/** Why a token ends the connection: as the close frame says it, and as the metrics count it. */
 interface Refusal {
   readonly disconnect: Disconnect;
   readonly failure: AuthenticationFailure;

@@ -1,13 +1,16 @@
 import type { Channel } from '../protocol/channel.ts';
 
-/** Until when a connection may live by its tokens. Times are in milliseconds since 1970. */
+/** When the tokens of one connection expire, by channel. Times are in milliseconds since 1970. */
 export class ChannelExpiry {
-  /** The slot in which the connection ends. Kept here for the connection. */
+  /** The timer slot of the expiry. Kept here so that connections without one need no field for it. */
   slot: number | undefined;
   readonly #byChannel = new Map<Channel, number>();
   #newest = Number.POSITIVE_INFINITY;
 
-  /** Each channel is good until the latest time of the tokens that named it; infinity for a token without `exp`. */
+  /**
+   * Adds the channels of a token. A channel expires with the last of the tokens that named it. `expiresAt` is infinity
+   * for a token without `exp`.
+   */
   grant(channels: readonly Channel[], expiresAt: number): void {
     this.#newest = expiresAt;
     for (const channel of channels) {
@@ -15,8 +18,8 @@ export class ChannelExpiry {
     }
   }
 
-  /** When the first channel is not good any more; without channels, when the newest token is not. */
-  get deadline(): number {
+  /** When the first of the channels expires. Without any channel, when the newest token does. */
+  get expiresAt(): number {
     if (this.#byChannel.size === 0) return this.#newest;
     let first = Number.POSITIVE_INFINITY;
     for (const expiresAt of this.#byChannel.values()) first = Math.min(first, expiresAt);

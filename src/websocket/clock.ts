@@ -1,42 +1,47 @@
-/** A longer gap between two ticks was no load. The process stood still: SIGSTOP, a closed lid, a snapshot of its VM. */
+/**
+ * A longer gap between two ticks cannot come from load alone: the process was suspended (SIGSTOP, a closed laptop lid,
+ * a VM snapshot).
+ */
 const MAX_GAP_MS = 1_000;
 
 /**
- * The time that peers are judged by. It runs while this process does: a standstill counts as a second at most. Nobody
- * could be heard in it, and what fell due in it would all be done in one turn, from then on together.
+ * The time that timeouts of peers are measured in. A suspension of this process counts as one second at most, because
+ * the process could not hear its peers meanwhile. Counted in full, all timers would also fire in one turn, and every
+ * interval would stay in step from then on.
  */
 export class Clock {
   readonly #tickMs: number;
-  #counted = 0;
+  /** Milliseconds up to the last tick. */
+  #countedMs = 0;
   #tickedAt = performance.now();
 
   constructor(tickMs: number) {
     this.#tickMs = tickMs;
   }
 
-  /** Milliseconds since it was made. */
+  /** Milliseconds since the clock was created, without suspensions. */
   now(): number {
-    return this.#counted + Math.min(performance.now() - this.#tickedAt, MAX_GAP_MS);
+    return this.#countedMs + Math.min(performance.now() - this.#tickedAt, MAX_GAP_MS);
   }
 
-  /** Calls `onTick` once a tick. Returns the function that stops it. */
+  /** Calls `onTick` every `tickMs`. Returns the function that stops it. */
   start(onTick: () => void): () => void {
-    let isPutOff = false;
+    let isDeferred = false;
     const timer = setInterval(() => {
       const now = performance.now();
       const gap = now - this.#tickedAt;
-      this.#counted += Math.min(gap, MAX_GAP_MS);
+      this.#countedMs += Math.min(gap, MAX_GAP_MS);
       this.#tickedAt = now;
-      if (isPutOff) return;
+      if (isDeferred) return;
       if (gap < 2 * this.#tickMs) {
         onTick();
         return;
       }
-      // Timers come before input in a turn of the event loop. After a tick that is late, the answers of peers may still
-      // be in the kernel's buffers: they are read before anybody is judged.
-      isPutOff = true;
+      // In a turn of the event loop, timers run before input is read. After a late tick the pongs of peers may still be
+      // in the kernel's buffers. They are read first, or healthy peers would be ended.
+      isDeferred = true;
       setImmediate(() => {
-        isPutOff = false;
+        isDeferred = false;
         onTick();
       });
     }, this.#tickMs);

@@ -1,9 +1,12 @@
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket } from 'ws';
+import type { TokenVerifier } from '../auth/token-verifier.ts';
+import type { Broker } from '../broker/broker.ts';
+import type { Config } from '../config/config.ts';
 import type { Batch } from '../hub/batch.ts';
 import type { Compressor } from '../hub/compressor.ts';
 import { encodeFrame, type Frame } from '../hub/frame.ts';
-import type { Kind } from '../hub/hub.ts';
+import type { Hub, Kind, Subscriber } from '../hub/hub.ts';
 import type { Outbox, Outlet } from '../hub/outbox.ts';
 import type { Channel } from '../protocol/channel.ts';
 import {
@@ -13,97 +16,104 @@ import {
   protocolErrorOf,
 } from '../protocol/close-codes.ts';
 import { PONG, parseClientMessage } from '../protocol/messages.ts';
-import type { DisconnectLog } from '../telemetry/disconnect-log.ts';
-import type { AuthenticationFailure, CountedConnection, Metrics } from '../telemetry/metrics.ts';
-import { Authentication, type AuthenticationContext, type Bearer } from './authentication.ts';
-import type { OwnedWebSocket, WebSocketOwner } from './handled-websocket.ts';
-import type { Beating, Heartbeat } from './heartbeat.ts';
+import type { CountedConnection, Metrics } from '../telemetry/metrics.ts';
+import { Authentication } from './authentication.ts';
+import type { Connections } from './connections.ts';
+import type { HandledWebSocket, WebSocketHandler } from './handled-websocket.ts';
 
 /** What all connections of a server share. */
-export interface ConnectionContext extends AuthenticationContext {
-  readonly disconnectLog: DisconnectLog;
+export interface ConnectionContext {
+  readonly config: Config;
+  readonly hub: Hub;
+  readonly broker: Broker;
+  readonly tokens: TokenVerifier;
   readonly metrics: Metrics | undefined;
-  readonly heartbeat: Heartbeat;
   readonly outbox: Outbox;
   readonly compressor: Compressor;
-  /** Every connection from its upgrade to its last byte. */
-  readonly connections: Set<Connection>;
+  readonly connections: Connections;
 }
 
 const PONG_FRAME = encodeFrame(PONG);
 
-/** What may wait for the end of the turn before no more is read of the peer. */
-const MOST_WAITING_BYTES = 65_536;
+/** While more than this waits to be written to a peer, nothing is read from it. */
+const MAX_WAITING_BYTES = 65_536;
 
 let lastId = 0;
 
-/** One websocket: upgraded → authenticated, any number of times → closed. */
-export class Connection implements Bearer, Beating, Outlet, CountedConnection, WebSocketOwner {
+/** One websocket: opened → authenticated, any number of times → closed. */
+export class Connection implements Subscriber, Outlet, CountedConnection, WebSocketHandler {
+  /** True from a ping until its pong arrives. Set by the heartbeat. */
   awaitingPong = false;
-  beat = 0;
+  /** The timer slot of the next ping. Only the heartbeat may change it. */
+  heartbeatSlot = 0;
   batch: Batch | undefined = undefined;
   channels: Channel[] | undefined = undefined;
   readonly kind: Kind | undefined;
-  readonly #ws: OwnedWebSocket;
+  readonly #ws: HandledWebSocket;
   readonly #socket: Duplex;
   readonly #address: string;
   readonly #context: ConnectionContext;
   readonly #authentication: Authentication;
-  /** Names the connection in the log. */
+  /** The connection's number in the log. */
   readonly #id: number;
+  /** How many channels it was subscribed to when it ended. */
   #channelsLeft = 0;
+  /** Why the server ended the connection; undefined if the peer did. */
   #disconnect: Disconnect | undefined;
 
-  /** `socket` is the raw socket that `ws` was made from, `address` whom it belongs to as far as we know. */
-  constructor(ws: OwnedWebSocket, socket: Duplex, address: string, context: ConnectionContext) {
+  /** `socket` is the raw socket under `ws`, `address` the client's address as far as it is known. */
+  constructor(ws: HandledWebSocket, socket: Duplex, address: string, context: ConnectionContext) {
     this.#ws = ws;
     this.#socket = socket;
     this.#address = address;
     this.#context = context;
-    // permessage-deflate is the only extension there is.
+    // permessage-deflate is the only extension that a handshake can have agreed on.
     this.kind = ws.extensions === '' ? undefined : context.compressor;
     lastId += 1;
     this.#id = lastId;
-    context.heartbeat.add(this);
     this.#authentication = new Authentication(this, context);
     context.connections.add(this);
+    ws.handleWith(this);
+  }
 
-    ws.belongTo(this);
+  /** False from the first close frame on, whichever side sent it. */
+  get isOpen(): boolean {
+    return this.#ws.readyState === WebSocket.OPEN;
   }
 
   get isAuthenticated(): boolean {
     return this.#authentication.isDone;
   }
 
-  /** What the peer has not taken yet. */
+  /** Bytes that have been written but not yet accepted by the kernel. */
   get bufferedBytes(): number {
     return this.#socket.writableLength;
   }
 
   deliver(frame: Frame): boolean {
-    if (!this.#isOpen) return false;
+    if (!this.isOpen) return false;
     this.#context.outbox.append(this, frame);
-    // A small message may ask for many answers. The next is not read before these are written, or one client could
-    // have a turn of the event loop, and the memory, to itself.
-    if ((this.batch?.byteLength ?? 0) > MOST_WAITING_BYTES) this.#pauseOrResume();
+    // A small message may ask for many answers. The next message is not read before they are written: otherwise one
+    // client could occupy a whole turn of the event loop, and the memory.
+    if ((this.batch?.byteLength ?? 0) > MAX_WAITING_BYTES) this.#pauseOrResume();
     return true;
   }
 
   write(bytes: Buffer): void {
     if (this.#ws.isPaused) this.#pauseOrResume();
-    // Nothing may follow a close frame (RFC 6455 §5.5.1). ws answers a peer that closes or breaks the protocol
-    // at once, from its parser; what waits at that moment is dropped.
-    if (!this.#isOpen) return;
-    // Asked before the write, so of earlier turns: a burst must not end those who had read everything.
+    // Nothing may follow a close frame (RFC 6455 §5.5.1). When the peer closes or breaks the protocol, ws sends its close
+    // frame at once, from its parser. What was still waiting then is dropped.
+    if (!this.isOpen) return;
+    // Checked before the write, so it counts earlier turns only: a burst must not end a peer that has read everything.
     if (this.bufferedBytes > this.#context.config.maxBufferedBytes) {
       this.end(disconnects.tooSlow);
       return;
     }
-    // ws writes its own control frames whole and at once, so writing beside it never splits a frame.
+    // ws writes each of its control frames in one call, so ours cannot end up inside one.
     this.#socket.write(bytes);
   }
 
-  /** Whether nothing is read of the peer at present, its pongs included. */
+  /** True while nothing is read from the peer, pongs included. */
   get isPaused(): boolean {
     return this.#ws.isPaused;
   }
@@ -112,25 +122,28 @@ export class Connection implements Bearer, Beating, Outlet, CountedConnection, W
     this.#ws.ping();
   }
 
-  /** Says why in a close frame; ws ends the connection for good when the peer does not answer it in time. */
+  /**
+   * Leaves all channels and sends a close frame. ws terminates the connection if the peer does not answer it in time.
+   * Safe to call when the connection is closing or closed.
+   */
   end(disconnect: Disconnect): void {
-    if (!this.#isOpen) {
-      // A peer that has closed or broken off first is on its way out already. One that ended without a close frame
-      // may never take what still waits for it, though, and ws would wait with it.
+    if (!this.isOpen) {
+      // The peer started to close first. If it ended its side without a close frame, it may never read what still waits
+      // for it, and ws has no timeout for that.
       if (disconnect === disconnects.pingTimeout) this.#ws.terminate();
       return;
     }
     this.#disconnect = disconnect;
     this.#leave();
     this.#context.outbox.flush(this);
-    // Else its answer to the close frame would not be seen.
+    // A paused socket would not read the answer to the close frame.
     this.#pauseOrResume();
     this.#ws.close(disconnect.code, disconnect.reason);
   }
 
-  received(data: RawData, isBinary: boolean): void {
-    // Messages still arrive while the close handshake is under way.
-    if (isBinary || !this.#isOpen) return;
+  onMessage(data: RawData, isBinary: boolean): void {
+    // Messages may still arrive during the close handshake.
+    if (isBinary || !this.isOpen) return;
 
     const message = parseClientMessage(data.toString());
     if (!message.ok) {
@@ -139,7 +152,7 @@ export class Connection implements Bearer, Beating, Outlet, CountedConnection, W
     }
     switch (message.value.event) {
       case 'authenticate':
-        this.#authentication.present(message.value.token);
+        this.#authentication.authenticate(message.value.token);
         return;
       case 'ping':
         this.deliver(PONG_FRAME);
@@ -149,61 +162,53 @@ export class Connection implements Bearer, Beating, Outlet, CountedConnection, W
     }
   }
 
-  refuse(disconnect: Disconnect, failure: AuthenticationFailure): void {
-    if (this.#isOpen) this.#context.metrics?.authenticationFailed(failure);
-    this.end(disconnect);
-  }
-
-  pendingChanged(): void {
-    // Pongs that came while nothing was read of the peer are yet to be read.
+  /** Called when the number of tokens that wait for the broker has changed. */
+  pendingTokensChanged(): void {
+    // The pong may have arrived while nothing was read.
     if (this.#ws.isPaused) this.awaitingPong = false;
     this.#pauseOrResume();
   }
 
-  ponged(): void {
+  onPong(): void {
     this.awaitingPong = false;
   }
 
-  /** ws has answered a broken frame with a close frame already, and takes nothing more. */
-  failed(error: Error): void {
+  /** ws has already answered a broken frame with a close frame and accepts no further writes. */
+  onError(error: Error): void {
     this.#disconnect ??= protocolErrorOf(error);
     this.#leave();
   }
 
-  closed(peerCode: number): void {
+  onClose(peerCode: number): void {
     this.#leave();
-    const { connections, disconnectLog, metrics } = this.#context;
-    connections.delete(this);
-    // A peer that could not read our close frame is told apart by our code, not by 1006.
+    const { connections, metrics } = this.#context;
+    // If we ended it, our code is the reason: a peer that never answered our close frame would be counted as 1006.
     const code = this.#disconnect?.code ?? peerCode;
     const counted = countedCode(code, this.#disconnect !== undefined);
     metrics?.disconnected(counted);
-    disconnectLog.add(counted, this.isAuthenticated, {
+    connections.remove(this, counted, {
       connection: this.#id,
       address: this.#address,
       code,
-      // A peer's own reason is its text, and stays out of the log.
+      // Only our own reason is logged: the peer's is arbitrary text.
       reason: this.#disconnect?.reason,
       channels: this.#channelsLeft,
     });
   }
 
-  get #isOpen(): boolean {
-    return this.#ws.readyState === WebSocket.OPEN;
-  }
-
-  /** Reads of the peer unless much waits to be written to it, or many of its tokens wait for the broker. */
+  /** Stops reading from the peer while too much waits to be written to it, or too many of its tokens wait. */
   #pauseOrResume(): void {
     const mustPause =
-      this.#authentication.hasManyPending || (this.batch?.byteLength ?? 0) > MOST_WAITING_BYTES;
+      this.#authentication.hasTooManyPending || (this.batch?.byteLength ?? 0) > MAX_WAITING_BYTES;
     if (mustPause === this.#ws.isPaused) return;
     if (mustPause) this.#ws.pause();
     else this.#ws.resume();
   }
 
+  /** Safe to call twice. */
   #leave(): void {
     this.#authentication.stop();
     this.#channelsLeft += this.#context.hub.remove(this);
-    this.#context.heartbeat.remove(this);
+    this.#context.connections.heartbeat.remove(this);
   }
 }

@@ -1,16 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Fine enough to look even, coarse enough to cost nothing. */
+/** How often the next items are handled: short enough for an even load, long enough to cost nothing. */
 const STEP_MS = 50;
 
 /**
- * Takes leave of every item that is in `items` now, in random order and evenly over `durationMs`, the first at once.
- * Resolves after the last, or as soon as `items` is empty. `items` may shrink meanwhile, and nothing may be added.
+ * Calls `handle` for every item in random order, spread evenly over `durationMs`, for the first one at once. Items that
+ * have left the set by their turn are skipped. Resolves after the last item, or as soon as the set is empty. Nothing may
+ * be added to the set meanwhile.
  */
 export async function spreadOver<T>(
   items: ReadonlySet<T>,
   durationMs: number,
-  leave: (item: T) => void,
+  handle: (item: T) => void,
 ): Promise<void> {
   const order = shuffle([...items]);
   const start = performance.now();
@@ -21,7 +22,7 @@ export async function spreadOver<T>(
     const due =
       durationMs > 0 ? Math.floor((elapsed / durationMs) * order.length) + 1 : order.length;
     for (const item of order.slice(next, due)) {
-      if (items.has(item)) leave(item);
+      if (items.has(item)) handle(item);
     }
     next = due;
     if (next < order.length) await delay(STEP_MS);

@@ -1,27 +1,30 @@
 import { type RawData, WebSocket } from 'ws';
 
-/** Whom a websocket tells what happens to it. */
-export interface WebSocketOwner {
-  /** A whole message has come; also while a close handshake is under way. */
-  received(data: RawData, isBinary: boolean): void;
-  ponged(): void;
-  /** The peer broke the protocol or the connection; `closed` follows. */
-  failed(error: Error): void;
-  /** Told once, as the last thing. `code` is the peer's; 1005 for none, 1006 for no close frame (RFC 6455 §7.1.5). */
-  closed(code: number): void;
+/** Callbacks for the events of one websocket. */
+export interface WebSocketHandler {
+  /** A whole message arrived. Still called while a close handshake is under way. */
+  onMessage(data: RawData, isBinary: boolean): void;
+  onPong(): void;
+  /** The peer broke the protocol, or the TCP connection failed. `onClose` follows. */
+  onError(error: Error): void;
+  /**
+   * Called once, after everything else. `code` is the peer's: 1005 if its close frame had none, 1006 if no close frame
+   * came (RFC 6455 §7.1.5).
+   */
+  onClose(code: number): void;
 }
 
-interface Owned {
-  readonly owner?: WebSocketOwner | undefined;
+interface Handled {
+  readonly handler?: WebSocketHandler | undefined;
 }
 
-/** A websocket that shares its listeners with all others: closures of its own would cost memory of every connection. */
-export class OwnedWebSocket extends WebSocket implements Owned {
-  owner: WebSocketOwner | undefined = undefined;
+/** A websocket whose listeners are shared functions: four closures per connection would cost memory. */
+export class HandledWebSocket extends WebSocket implements Handled {
+  handler: WebSocketHandler | undefined = undefined;
 
-  /** From now on the owner is told. To be called once. */
-  belongTo(owner: WebSocketOwner): void {
-    this.owner = owner;
+  /** Calls `handler` for every event from now on. Must be called only once. */
+  handleWith(handler: WebSocketHandler): void {
+    this.handler = handler;
     this.on('message', onMessage);
     this.on('pong', onPong);
     this.on('error', onError);
@@ -29,18 +32,18 @@ export class OwnedWebSocket extends WebSocket implements Owned {
   }
 }
 
-function onMessage(this: WebSocket & Owned, data: RawData, isBinary: boolean): void {
-  this.owner?.received(data, isBinary);
+function onMessage(this: WebSocket & Handled, data: RawData, isBinary: boolean): void {
+  this.handler?.onMessage(data, isBinary);
 }
 
-function onPong(this: WebSocket & Owned): void {
-  this.owner?.ponged();
+function onPong(this: WebSocket & Handled): void {
+  this.handler?.onPong();
 }
 
-function onError(this: WebSocket & Owned, error: Error): void {
-  this.owner?.failed(error);
+function onError(this: WebSocket & Handled, error: Error): void {
+  this.handler?.onError(error);
 }
 
-function onClose(this: WebSocket & Owned, code: number): void {
-  this.owner?.closed(code);
+function onClose(this: WebSocket & Handled, code: number): void {
+  this.handler?.onClose(code);
 }

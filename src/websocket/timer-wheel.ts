@@ -1,35 +1,38 @@
-/** What is passed one by one although nobody may be in it. */
-const MANY_SLOTS = 1_000;
+/**
+ * Up to this many elapsed slots are visited one by one, empty or not. Beyond it only the occupied slots are looked up,
+ * since a clock may leap by years.
+ */
+const MAX_SLOT_STEPS = 1_000;
 
-/** What a wheel goes by. */
+/** The clock that a timer wheel goes by. */
 export interface TimeSource {
-  /** In milliseconds, from whatever moment. */
+  /** Milliseconds since a fixed moment of its own. */
   now(): number;
 }
 
 /**
- * Many deadlines, one timer: slots of a tick each, so that setting or clearing one costs the same however many there
- * are. Somebody else's timer drives it, by `tick`.
+ * Timers for many items, kept in slots of one tick each, so that setting and clearing cost the same however many items
+ * there are. The owner calls `tick` from one timer of its own.
  */
-export class Wheel<T> {
+export class TimerWheel<T> {
   readonly #tickMs: number;
   readonly #clock: TimeSource;
   readonly #onDue: (item: T) => void;
   readonly #slots = new Map<number, Set<T>>();
-  /** The last slot that has passed. */
-  #passed: number;
+  /** The last slot whose items were called. */
+  #lastSlot: number;
 
-  /** `onDue` may set and clear. */
+  /** `onDue` may set and clear timers. */
   constructor(tickMs: number, clock: TimeSource, onDue: (item: T) => void) {
     this.#tickMs = tickMs;
     this.#clock = clock;
     this.#onDue = onDue;
-    this.#passed = this.#slotAt(this.#clock.now());
+    this.#lastSlot = this.#slotAt(this.#clock.now());
   }
 
-  /** The item is due at the first tick after `delayMs`. Returns the slot to name when it is cleared. */
+  /** The item is due at the first tick after `delayMs`. Returns its slot, which `clear` needs. */
   set(item: T, delayMs: number): number {
-    const slot = Math.max(this.#slotAt(this.#clock.now() + delayMs), this.#passed) + 1;
+    const slot = Math.max(this.#slotAt(this.#clock.now() + delayMs), this.#lastSlot) + 1;
     let items = this.#slots.get(slot);
     if (items === undefined) {
       items = new Set();
@@ -48,20 +51,19 @@ export class Wheel<T> {
 
   tick(): void {
     const now = this.#slotAt(this.#clock.now());
-    if (now - this.#passed <= Math.max(this.#slots.size, MANY_SLOTS)) {
-      // A late timer may have to make up for several.
-      while (this.#passed < now) this.#pass(this.#passed + 1);
+    if (now - this.#lastSlot <= Math.max(this.#slots.size, MAX_SLOT_STEPS)) {
+      // A late tick has several slots to make up for.
+      while (this.#lastSlot < now) this.#callItemsOf(this.#lastSlot + 1);
     } else {
-      // A clock may leap, that on the wall by years: only the slots that somebody is in are looked at.
       const due = [...this.#slots.keys()].filter((slot) => slot <= now);
-      for (const slot of due.sort((a, b) => a - b)) this.#pass(slot);
+      for (const slot of due.sort((a, b) => a - b)) this.#callItemsOf(slot);
     }
-    // It may also leap back.
-    this.#passed = now;
+    // The clock may also have leapt back.
+    this.#lastSlot = now;
   }
 
-  #pass(slot: number): void {
-    this.#passed = slot;
+  #callItemsOf(slot: number): void {
+    this.#lastSlot = slot;
     const items = this.#slots.get(slot);
     this.#slots.delete(slot);
     for (const item of items ?? []) this.#onDue(item);

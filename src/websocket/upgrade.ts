@@ -8,77 +8,57 @@ import { endWithReply } from '../http/reply.ts';
 import { checkHost, isWebsocketUpgrade, pathOf } from '../http/request.ts';
 import { afterAnswers, pendingResponse } from '../http/unanswered-requests.ts';
 import { acceptableOffer } from './extensions.ts';
-import { OwnedWebSocket } from './handled-websocket.ts';
+import { HandledWebSocket } from './handled-websocket.ts';
 
-// Options that Node and ws know and their type packages do not yet.
+// Options of Node and ws that are missing in their type packages.
 declare module 'node:http' {
   interface ServerOptions {
-    /** Node ≥ 22.21 and ≥ 24.9: false makes an upgrade request an ordinary one. */
+    /** Node ≥ 22.21 and ≥ 24.9: if it returns false, the request is handled as an ordinary one. */
     shouldUpgradeCallback?: (request: IncomingMessage) => boolean;
   }
 }
 declare module 'ws' {
   namespace WebSocket {
     interface ServerOptions {
-      /** Milliseconds from a close frame to the end of a peer that does not answer it. */
+      /** Milliseconds after a close frame until a peer that has not answered it is terminated. */
       closeTimeout?: number | undefined;
-      /** Automatic pongs that may wait to be written before the connection is ended. */
+      /** How many automatic pongs may wait to be written before the connection is terminated. */
       maxPendingAutoPongs?: number | undefined;
     }
   }
 }
 
-/** A peer that has stopped answering cannot answer a close frame either. */
+/** How long a peer may take to answer our close frame. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
-/** What becomes of upgrade requests. */
+/** What `acceptUpgrades` needs. */
 export interface UpgradeOptions {
   readonly config: Config;
-  /** Throws an `HttpError` when no further websocket is taken now. */
+  /** Throws an `HttpError` when no further websocket may be opened now. */
   admit(): void;
-  /** Takes an open websocket, the raw socket that it was made from, and the request that asked for it. */
-  open(ws: OwnedWebSocket, socket: Duplex, request: IncomingMessage): void;
+  /** Takes an open websocket, the raw socket under it, and the request that asked for it. */
+  open(ws: HandledWebSocket, socket: Duplex, request: IncomingMessage): void;
 }
 
-/** `GET /subscribe` by a client that does not ask for a websocket. */
+/** Answers `GET /subscribe` without an upgrade. */
 export function upgradeRequired(): never {
   throw new HttpError(426, 'Upgrade required', { Connection: 'Upgrade', Upgrade: 'websocket' });
 }
 
 /** Opens websockets on `/subscribe` and gives every other upgrade request a whole HTTP answer. */
 export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeOptions): void {
-  const webSocketServer = new WebSocketServer({
-    noServer: true,
-    WebSocket: OwnedWebSocket,
-    clientTracking: false,
-    // Without context takeover a message stands alone: ours are compressed once for everyone, not by ws.
-    perMessageDeflate: config.compression && {
-      serverNoContextTakeover: true,
-      clientNoContextTakeover: true,
-    },
-    handleProtocols: () => false,
-    maxPayload: config.maxMessageBytes,
-    // Browsers send a message in one piece and networks in hundreds of bytes. These leave room for worse, but not
-    // for a message of single bytes, each of which would pin a buffer.
-    maxFragments: Math.max(128, Math.ceil(config.maxMessageBytes / 512)),
-    maxBufferedChunks: Math.max(1_024, Math.ceil(config.maxMessageBytes / 64)),
-    maxPendingAutoPongs: 60,
-    closeTimeout: CLOSE_TIMEOUT_MS,
-  });
-  webSocketServer.on('wsClientError', (error, socket) => {
-    endWithReply(socket, new HttpError(400, error.message).toReply());
-  });
+  const webSocketServer = createWebSocketServer(config);
 
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    // Node stops listening for errors on an upgraded socket; a reset would end the process.
+    // Node removes its error listener from an upgraded socket. Without one, a reset would end the process.
     socket.on('error', destroySocket);
     if (!isWebsocketUpgrade(request)) {
-      // Node does not survive a socket that is given back to it while an answer is still to come on it.
+      // Node crashes if a socket is given back to it while a response is still being written to it.
       afterAnswers(socket, () => ignoreUpgrade(server, request, socket, head));
       return;
     }
     if (pendingResponse(socket) !== undefined) {
-      // The answers before would come out in the middle of the websocket's frames.
+      // The responses to earlier requests would be written in the middle of the websocket's frames.
       const reply = new HttpError(400, 'Bad request').toReply();
       afterAnswers(socket, () => endWithReply(socket, reply));
       return;
@@ -95,25 +75,51 @@ export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeO
     if (offer === undefined) delete request.headers['sec-websocket-extensions'];
     else request.headers['sec-websocket-extensions'] = offer;
     webSocketServer.handleUpgrade(request, socket, head, (ws) => {
-      // ws listens for them now.
+      // ws has its own error listener now.
       socket.off('error', destroySocket);
       open(ws, socket, request);
     });
   });
 }
 
-// Not a closure: one would keep the request that opened the connection for as long as that lives.
+function createWebSocketServer(config: Config) {
+  const webSocketServer = new WebSocketServer({
+    noServer: true,
+    WebSocket: HandledWebSocket,
+    clientTracking: false,
+    // Without context takeover every message is compressed on its own. The hub compresses ours once for all subscribers,
+    // so ws never does.
+    perMessageDeflate: config.compression && {
+      serverNoContextTakeover: true,
+      clientNoContextTakeover: true,
+    },
+    handleProtocols: () => false,
+    maxPayload: config.maxMessageBytes,
+    // Browsers send a message as one frame, and networks deliver hundreds of bytes at a time. These limits leave room
+    // for less, but not for a message of single bytes, each of which would hold a buffer of its own.
+    maxFragments: Math.max(128, Math.ceil(config.maxMessageBytes / 512)),
+    maxBufferedChunks: Math.max(1_024, Math.ceil(config.maxMessageBytes / 64)),
+    maxPendingAutoPongs: 60,
+    closeTimeout: CLOSE_TIMEOUT_MS,
+  });
+  webSocketServer.on('wsClientError', (error, socket) => {
+    endWithReply(socket, new HttpError(400, error.message).toReply());
+  });
+  return webSocketServer;
+}
+
+// Not a closure: a closure would keep the upgrade request in memory as long as the connection.
 function destroySocket(this: Duplex): void {
   this.destroy();
 }
 
-/** Throws an `HttpError` when the handshake may not go on (RFC 6455 §4.2.1). */
+/** Throws an `HttpError` when the handshake must be refused (RFC 6455 §4.2.1). */
 function checkHandshake(request: IncomingMessage, { allowedOrigins }: Config): void {
   checkHost(request);
   if (pathOf(request) !== '/subscribe') throw new HttpError(404, 'Not found');
 
   const { headers } = request;
-  // ws itself would take version 8 too.
+  // ws itself would accept version 8 as well.
   if (headers['sec-websocket-version'] !== '13') {
     throw new HttpError(426, 'Sec-WebSocket-Version must be 13', {
       'Sec-WebSocket-Version': '13',
@@ -125,15 +131,15 @@ function checkHandshake(request: IncomingMessage, { allowedOrigins }: Config): v
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) {
     throw new HttpError(400, 'Sec-WebSocket-Key must be 16 bytes in base64');
   }
-  // Only browsers send an origin, and a page cannot leave it out: who is no browser may say what it likes anyway.
+  // A web page cannot omit or change `Origin`. Other clients can send any value, so one without it passes.
   if (headers.origin !== undefined && allowedOrigins?.has(headers.origin) === false) {
     throw new HttpError(403, 'Origin not allowed');
   }
 }
 
 /**
- * Gives a request whose `Upgrade` is ignored back to the http server, which has let go of its socket.
- * Needed only where Node does not know `shouldUpgradeCallback`.
+ * Hands an upgrade request back to the http server as an ordinary request (RFC 9110 §7.8): Node has detached its socket.
+ * Needed only where Node has no `shouldUpgradeCallback`.
  */
 function ignoreUpgrade(
   server: Server,
@@ -143,7 +149,7 @@ function ignoreUpgrade(
 ): void {
   socket.off('error', destroySocket);
   if (!socket.writable) {
-    // Its last answer was the last on the connection.
+    // The answer before this one has closed the connection.
     socket.destroy();
     return;
   }
@@ -153,8 +159,8 @@ function ignoreUpgrade(
     const name = rawHeaders[index] ?? '';
     if (name.toLowerCase() !== 'upgrade') lines.push(`${name}: ${rawHeaders[index + 1]}`);
   }
-  // Header text is Latin-1 in Node, byte for byte.
+  // Node decodes header bytes as Latin-1, so this restores the bytes that were sent.
   socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]));
-  // An https server speaks HTTP on what its TLS has opened.
+  // An https server parses HTTP on the sockets of its 'secureConnection' event.
   server.emit(server instanceof HttpsServer ? 'secureConnection' : 'connection', socket);
 }

@@ -5,8 +5,8 @@ import { sign } from '../support/tokens.ts';
 import { type Node, prepareRedis, startNode, startNodes, startRedis } from './nodes.ts';
 
 const UNAVAILABLE = { status: 503, body: '{"error":"Broker unavailable"}' };
-const LOST = /broker is lost/;
-const BACK = /broadcasts get through/;
+const LOST = /broker unavailable/;
+const BACK = /broker available/;
 
 async function post(node: Node, channel: string, message: unknown) {
   const response = await node.post(JSON.stringify({ token: sign({ channel, message }) }));

@@ -65,7 +65,7 @@ describe('the program with REDIS_URL', () => {
 
     await redis.command('ACL', 'SETUSER', 'bifrost', '>wrong');
 
-    await program.prints(/broadcasts get through/);
+    await program.prints(/broker available/);
     await client.subscribe('a');
     expect(await broadcast(program, {})).toEqual({ message: 'Success', deliveries: 1 });
     // It is in the URL, which nobody prints.
@@ -85,7 +85,7 @@ describe('the program with REDIS_URL', () => {
 
     await redis.command('ACL', 'SETUSER', 'bifrost', 'allchannels');
 
-    await program.prints(/broadcasts get through/);
+    await program.prints(/broker available/);
     await client.next();
     expect(await broadcast(program, {})).toEqual({ message: 'Success', deliveries: 1 });
   });
@@ -116,7 +116,7 @@ describe('the program with REDIS_URL', () => {
     const env: Record<string, string> = trust(authority);
     const trusting = await start(url, env);
     const processes = Number(env['WEB_CONCURRENCY'] ?? 1);
-    await trusting.prints(new RegExp('broadcasts get through[^]*'.repeat(processes)));
+    await trusting.prints(new RegExp('broker available[^]*'.repeat(processes)));
     const client = await (await connect(trusting)).subscribe('a');
     expect(await broadcast(trusting, { n: 1 })).toEqual({ message: 'Success', deliveries: 1 });
     expect(await client.next()).toEqual({ n: 1 });
@@ -132,7 +132,7 @@ describe('the program with REDIS_URL', () => {
     const [node] = await startNodes(redis, 1);
     const client = await (await node.connect()).subscribe('a');
     const victim = await start(redis.url);
-    await victim.prints(/broadcasts get through/);
+    await victim.prints(/broker available/);
     await (await connect(victim)).subscribe('a');
     expect(await node.broadcast('a', { n: 1 })).toBe(2);
     await client.next();
@@ -164,7 +164,7 @@ describe('the end of a program with REDIS_URL', () => {
     const redis = await startRedis();
     const program = await start(redis.url, { WEB_CONCURRENCY: processes });
     for (let n = 0; n < Number(processes); n += 1) {
-      await program.prints(new RegExp('broadcasts get through[^]*'.repeat(n + 1)));
+      await program.prints(new RegExp('broker available[^]*'.repeat(n + 1)));
     }
     const clients = await Promise.all(
       Array.from({ length: 4 }, async () => (await connect(program)).subscribe('a')),
@@ -190,7 +190,7 @@ describe('the end of a program with REDIS_URL', () => {
   it('does not wait for Redis that has been paused', async () => {
     const redis = await startRedis();
     const connected = await start(redis.url);
-    await connected.prints(/broadcasts get through/);
+    await connected.prints(/broker available/);
     redis.pause();
     const connecting = await start(redis.url);
     await connecting.listening();

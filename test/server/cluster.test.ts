@@ -22,7 +22,7 @@ async function startCluster(env: Record<string, string> = {}) {
 
 /** Resolves when so many workers have come so far that they listen and carry broadcasts. */
 async function ready(program: Program, workers: number): Promise<void> {
-  for (const line of ['listens on', 'broadcasts get through']) {
+  for (const line of ['listens on', 'broker available']) {
     await program.prints(new RegExp(`(?:${line}[\\s\\S]*){${workers}}`));
   }
 }

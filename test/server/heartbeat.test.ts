@@ -3,7 +3,7 @@ import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { disconnects } from '../../src/protocol/close-codes.ts';
 import { Clock } from '../../src/websocket/clock.ts';
-import { type Beating, Heartbeat } from '../../src/websocket/heartbeat.ts';
+import { Heartbeat, type PingedConnection } from '../../src/websocket/heartbeat.ts';
 import { connectClient } from '../support/client.ts';
 import { startProgram, temporaryFolder } from '../support/program.ts';
 import { clientFrame, handshake } from '../support/raw.ts';
@@ -198,7 +198,13 @@ describe('Clock', () => {
       const ping = () => {
         pings += 1;
       };
-      heartbeat.add({ awaitingPong: false, beat: 0, isPaused: false, ping, end: () => {} });
+      heartbeat.add({
+        awaitingPong: false,
+        heartbeatSlot: 0,
+        isPaused: false,
+        ping,
+        end: () => {},
+      });
       runFor(1_000);
     }
 
@@ -219,9 +225,9 @@ describe('Clock', () => {
 describe('Heartbeat', () => {
   function silent() {
     const log: string[] = [];
-    const connection: Beating = {
+    const connection: PingedConnection = {
       awaitingPong: false,
-      beat: 0,
+      heartbeatSlot: 0,
       isPaused: false,
       ping: () => log.push('ping'),
       end: ({ reason }) => log.push(reason),

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Wheel } from '../../src/websocket/timer-wheel.ts';
+import { TimerWheel } from '../../src/websocket/timer-wheel.ts';
 import { clientFrame, handshake, type RawConnection } from '../support/raw.ts';
 import { startServer } from '../support/server.ts';
 import { now, SECRET, sign } from '../support/tokens.ts';
@@ -209,7 +209,7 @@ describe('ENFORCE_TOKEN_EXPIRY', () => {
     const { connect } = await startServer(ON);
     const client = await connect();
     await client.ping();
-    const deadlines = vi.spyOn(Wheel.prototype, 'set');
+    const deadlines = vi.spyOn(TimerWheel.prototype, 'set');
     const channels = Array.from({ length: 1_000 }, (_, n) => `${n}`);
     client.authenticate(sign({ channels, exp: now() + 100 }));
     for (const _ of channels) await client.next();

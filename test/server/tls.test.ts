@@ -99,7 +99,7 @@ describe('with a certificate', () => {
 
     await writeFile(files.TLS_CERT_FILE, 'garbage');
     program.child.kill('SIGHUP');
-    await program.prints(/the certificate cannot be used/);
+    await program.prints(/certificate could not be loaded/);
     expect(await subject()).toBe('renewed.test');
     await client.ping();
   });

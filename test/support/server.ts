@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { ClientOptions } from 'ws';
 import { loadConfig } from '../../src/config/config.ts';
-import { createServer, type Neighbours, type Server } from '../../src/server.ts';
+import { createServer, type Server, type ServerOptions } from '../../src/server.ts';
 import type { Log } from '../../src/telemetry/log.ts';
 import { connectClient, type TestClient } from './client.ts';
 import { connectRaw, type RawConnection } from './raw.ts';
@@ -27,12 +27,12 @@ export interface TestServer {
 export async function startServer(
   env: Readonly<Record<string, string>> = {},
   log: Log = pino({ level: 'silent' }),
-  neighbours: Neighbours = {},
+  options: ServerOptions = {},
 ): Promise<TestServer> {
   const server = createServer(
     loadConfig({ JWT_SECRET: SECRET, HOST: '127.0.0.1', PORT: '0', DRAIN_SECONDS: '0', ...env }),
     log,
-    neighbours,
+    options,
   );
   const bound = await server.listen();
   if (bound === undefined) throw new Error('closed before it listened');

@@ -52,7 +52,7 @@ export class NodeProcess {
     });
     createInterface(child.stdout).on('line', (line) => {
       const { msg, time } = JSON.parse(line) as { msg: string; time: number };
-      if (msg.startsWith('the broker is lost')) this.#losses.push({ node: this.#index, at: time });
+      if (msg.startsWith('broker unavailable')) this.#losses.push({ node: this.#index, at: time });
     });
   }
 

@@ -165,7 +165,7 @@ describe('a node whose bus comes and goes', () => {
         level: 40,
         topic: 'bifrost:channel:a',
         dropped: 1,
-        msg: 'dropped what another program published under BROKER_PREFIX',
+        msg: 'dropped a message of another program under BROKER_PREFIX',
       },
     ]);
   });

@@ -1,13 +1,13 @@
 import { describe, expect, it, vi } from 'vitest';
-import { Wheel } from '../../src/websocket/timer-wheel.ts';
+import { TimerWheel } from '../../../src/websocket/timer-wheel.ts';
 
 const YEAR_MS = 365 * 24 * 3_600_000;
 
-describe('Wheel', () => {
+describe('TimerWheel', () => {
   function createWheel() {
     const clock = { time: 0, now: () => clock.time };
     const due: string[] = [];
-    const wheel = new Wheel<string>(100, clock, (item) => due.push(item));
+    const wheel = new TimerWheel<string>(100, clock, (item) => due.push(item));
     return { clock, due, wheel };
   }
 
