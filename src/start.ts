@@ -11,18 +11,13 @@ import {
   obeyPrimary,
 } from './cluster/worker.ts';
 import { runPrimary } from './cluster.ts';
-import {
-  type Config,
-  ConfigError,
-  describeConfig,
-  loadConfig,
-  unsafeSettings,
-} from './config/config.ts';
+import { type Config, ConfigError, loadConfig } from './config/config.ts';
+import { describeConfig } from './config/describe-config.ts';
 import { createDevelopmentSecret } from './config/development-secret.ts';
 import { type Environment, readEnvironment } from './config/environment.ts';
-import { environmentWarnings } from './config/environment-warnings.ts';
 import { isProduction } from './config/node-env.ts';
 import { VERSION } from './config/version.ts';
+import { environmentWarnings, unsafeSettings } from './config/warnings.ts';
 import { createServer } from './server.ts';
 import { LineWriter } from './telemetry/line-writer.ts';
 import { createLog, type Log } from './telemetry/log.ts';

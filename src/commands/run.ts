@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { ConfigError, describeConfig, loadConfig, unsafeSettings } from '../config/config.ts';
+import { ConfigError, loadConfig } from '../config/config.ts';
+import { describeConfig } from '../config/describe-config.ts';
 import { type Environment, readEnvironment } from '../config/environment.ts';
-import { environmentWarnings } from '../config/environment-warnings.ts';
 import { isProduction } from '../config/node-env.ts';
 import { VERSION } from '../config/version.ts';
+import { environmentWarnings, unsafeSettings } from '../config/warnings.ts';
 import { isObject, parseJson } from '../protocol/json.ts';
 import {
   createClient,

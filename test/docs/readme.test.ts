@@ -1,7 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { parse as parseDotenv } from 'dotenv';
+import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { loadConfig, variableNames } from '../../src/config/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { disconnects, protocolErrors, type Retry } from '../../src/protocol/close-codes.ts';
 import { run, sampleFolder, startNode, type Tool } from '../support/process.ts';
 import { startServer } from '../support/server.ts';
@@ -200,34 +199,6 @@ describe('the tables of the README', () => {
     expect(new Set(list?.split(', ').map(Number))).toEqual(new Set(final));
   });
 
-  it('list every variable in the order of the configuration', () => {
-    const documented = table('variable | default | meaning').map(([name]) => name);
-    expect(documented).toEqual(variableNames.map((name) => `\`${name}\``));
-  });
-
-  it('give every variable its default', () => {
-    const rows = table('variable | default | meaning');
-    const values = rows.filter(([, fallback]) => fallback?.startsWith('`'));
-    const env = Object.fromEntries(
-      values.map(([name, fallback]) => [unquote(name), unquote(fallback)]),
-    );
-    // Spelling a default out must change nothing …
-    expect(loadConfig({ JWT_SECRET: SECRET, ...env })).toEqual(loadConfig({ JWT_SECRET: SECRET }));
-    // … and what has no default says so in a word.
-    const others = rows.filter((row) => !values.includes(row));
-    expect(others.map(([name, fallback]) => `${unquote(name)}: ${fallback}`)).toEqual([
-      'JWT_SECRET: required',
-      'JWT_SECRET_PREVIOUS: none',
-      'HOST: all interfaces',
-      'NODE_ENV: none',
-      'ALLOWED_ORIGINS: any',
-      'METRICS_TOKEN: none',
-      'TLS_CERT_FILE: none',
-      'TLS_KEY_FILE: none',
-      'REDIS_URL: none',
-    ]);
-  });
-
   it('promise no endpoint that is not there', async () => {
     const { url } = await startServer({ NODE_ENV: 'development', METRICS: 'true' });
     const paths = table('request | answer').flatMap(([request = '']) =>
@@ -239,41 +210,6 @@ describe('the tables of the README', () => {
       expect.soft(status, `${method} ${path}`).not.toBe(404);
       expect.soft(status, `${method} ${path}`).not.toBe(405);
     }
-  });
-});
-
-describe('.env.example', () => {
-  const example = readFileSync('.env.example', 'utf8');
-  const assignment = /^# ([A-Z_]+)=(.*)$/;
-
-  it('names every variable of the configuration, in its order', () => {
-    const names = example.split('\n').flatMap((line) => assignment.exec(line)?.[1] ?? []);
-    expect(names).toEqual(variableNames);
-  });
-
-  it('sets nothing as it is', () => {
-    expect(parseDotenv(example)).toEqual({});
-  });
-
-  it('says in a sentence above each variable what it is for', () => {
-    const lines = example.split('\n');
-    for (const [index, line] of lines.entries()) {
-      const name = assignment.exec(line)?.[1];
-      if (name !== undefined) expect.soft(lines[index - 1], name).toMatch(/^# [A-Z].*\.$/);
-    }
-  });
-
-  it('shows the defaults', () => {
-    const shown = parseDotenv(example.replaceAll(/^# (?=[A-Z_]+=)/gm, ''));
-    expect(Object.keys(shown)).toEqual(variableNames);
-    expect(loadConfig({ ...shown, JWT_SECRET: SECRET })).toEqual(
-      loadConfig({ JWT_SECRET: SECRET }),
-    );
-    const documented = table('variable | default | meaning').map(([name, fallback]) => [
-      unquote(name),
-      fallback?.startsWith('`') ? unquote(fallback) : '',
-    ]);
-    expect(Object.entries(shown)).toEqual(documented);
   });
 });
 
@@ -295,7 +231,3 @@ describe('the links of the README', () => {
     for (const anchor of anchors) expect.soft(headings).toContain(anchor);
   });
 });
-
-function unquote(cell: string | undefined): string {
-  return (cell ?? '').replaceAll('`', '');
-}
