@@ -1,6 +1,6 @@
 import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Exchange } from './broker/bus-cluster.ts';
+import { TopicRouter } from './broker/bus-cluster.ts';
 import { ForkedWorker } from './cluster/forked-worker.ts';
 import { EXIT_UNUSABLE, type FromWorker, maxWaitingBytes, type Order } from './cluster/messages.ts';
 import { MetricsSurvey } from './cluster/metrics-survey.ts';
@@ -48,7 +48,9 @@ class Primary {
   readonly #stop: AbortController;
   readonly #log: Log;
   readonly #workers = new Set<ForkedWorker>();
-  readonly #exchange = new Exchange<ForkedWorker>((worker, letter) => worker.put(letter));
+  readonly #topics = new TopicRouter<ForkedWorker>((worker, message) =>
+    worker.sendBatched(message),
+  );
   readonly #metrics = new MetricsSurvey(this.#workers);
   #backoffMs = 0;
 
@@ -101,8 +103,8 @@ class Primary {
 
   #receive(worker: ForkedWorker, message: FromWorker): void {
     switch (message.kind) {
-      case 'letters':
-        for (const letter of message.letters) this.#exchange.receive(worker, letter);
+      case 'batch':
+        for (const each of message.messages) this.#topics.receive(worker, each);
         return;
       case 'ready':
         worker.becomeReady();
@@ -121,7 +123,7 @@ class Primary {
 
   #replace(worker: ForkedWorker, how: { code: number | null; signal: string | null }): void {
     this.#workers.delete(worker);
-    this.#exchange.forget(worker);
+    this.#topics.forget(worker);
     this.#metrics.forget(worker);
     if (this.#stop.signal.aborted) return;
     if (how.code === EXIT_UNUSABLE) {

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { TokenVerifier } from './auth/token-verifier.ts';
 import { type Broker, LocalBroker } from './broker/broker.ts';
-import { RemoteBroker } from './broker/broker-distributed.ts';
+import { DistributedBroker } from './broker/broker-distributed.ts';
 import type { Bus } from './broker/bus.ts';
 import type { Config } from './config/config.ts';
 import { BodyReader } from './http/body.ts';
@@ -52,7 +52,7 @@ export interface ServerOptions {
 
 const MINUTE_MS = 60_000;
 /** How long messages from other processes may wait under load, so that they are written together. */
-const GATHER_MS = 5;
+const FLUSH_DELAY_MS = 5;
 
 export function createServer(config: Config, log: Log, options: ServerOptions = {}): Server {
   const parts = createParts(config, log, options);
@@ -135,7 +135,7 @@ function createParts(config: Config, log: Log, { bus, droppedLines }: ServerOpti
           droppedLines: droppedLines ?? (() => 0),
         })
       : undefined,
-    outbox: new Outbox({ gatherMs: bus === undefined ? 0 : GATHER_MS }),
+    outbox: new Outbox({ flushDelayMs: bus === undefined ? 0 : FLUSH_DELAY_MS }),
     compressor: new Compressor(),
   };
 }
@@ -178,7 +178,7 @@ function connectBroker(
     const dropped = broker.malformedTexts;
     log.warn({ topic, dropped }, 'dropped a message of another program under BROKER_PREFIX');
   });
-  const broker = new RemoteBroker(hub, bus, {
+  const broker = new DistributedBroker(hub, bus, {
     onMalformed: logMalformed,
     prefix: config.brokerPrefix,
     onChange(isAvailable) {

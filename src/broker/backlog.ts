@@ -1,7 +1,7 @@
 /** What a message costs beside its texts while it waits to be read. */
 const MESSAGE_BYTES = 1_024;
 
-/** Counts what was given to a channel between processes that the other side has not read yet. */
+/** Counts the bytes that were written to another process and not yet read by it. */
 export class Backlog {
   readonly #maxBytes: number;
   #bytes = 0;
@@ -10,12 +10,12 @@ export class Backlog {
     this.#maxBytes = maxBytes;
   }
 
-  /** About how many bytes wait. */
+  /** Approximate bytes that wait. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Judged by what waits already, so that one large message never counts against a process that reads. */
+  /** Judged by what waits already, so that one large message never fills it for a process that reads. */
   get isFull(): boolean {
     return this.#bytes > this.#maxBytes;
   }

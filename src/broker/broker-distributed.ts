@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Hub, Subscriber } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
-import type { Broadcast } from '../protocol/claims.ts';
+import type { Publication } from '../protocol/claims.ts';
 import { type Broker, BrokerUnavailable, type Published, type Stats } from './broker.ts';
 import type { Bus, BusListener } from './bus.ts';
 import { Interests } from './interests.ts';
 import {
   encodeAnswer,
   encodeBroadcast,
-  encodeStatsQuestion,
+  encodeStatsRequest,
   parseAnswer,
   parseBroadcast,
-  parseStatsQuestion,
+  parseStatsRequest,
 } from './node-messages.ts';
 import { Surveys } from './survey.ts';
 
@@ -25,12 +25,12 @@ const PROBE_DEADLINE_MS = 2_000;
 /** Topics renewed with one command, so that a long list does not hold up everything else. */
 const RENEW_TOPICS = 1_000;
 
-export interface RemoteBrokerOptions {
-  /** Of every topic, so that several installations may share a bus. */
+export interface DistributedBrokerOptions {
+  /** What every topic begins with, so that several installations may share a bus. */
   readonly prefix: string;
-  /** Told when broadcasts get through again, and when they no longer do. */
+  /** Called when the broker becomes available, and when it is no longer. */
   readonly onChange: (isAvailable: boolean) => void;
-  /** Told of every text under the prefix that no node can have written. It was dropped. */
+  /** Called for every text under the prefix that no node can have written. It was dropped. */
   readonly onMalformed: (topic: string) => void;
 }
 
@@ -38,7 +38,7 @@ export interface RemoteBrokerOptions {
  * Many nodes on one bus. A message travels only to nodes with listeners, its publisher's own included, so there is
  * one order for all; each tells the publisher how many sockets it was handed to.
  */
-export class RemoteBroker implements Broker, BusListener {
+export class DistributedBroker implements Broker, BusListener {
   readonly #hub: Hub;
   readonly #bus: Bus;
   readonly #onChange: (isAvailable: boolean) => void;
@@ -53,11 +53,11 @@ export class RemoteBroker implements Broker, BusListener {
   #malformedTexts = 0;
   #isUp = false;
   #isAvailable = false;
-  /** Counts losses and the end: what was begun before one means nothing after it. */
+  /** Raised by every loss of the bus and by `close`. What was begun under an earlier number is dropped. */
   #epoch = 0;
   #stats: { readonly promise: Promise<Stats>; readonly at: number } | undefined;
 
-  constructor(hub: Hub, bus: Bus, { prefix, onChange, onMalformed }: RemoteBrokerOptions) {
+  constructor(hub: Hub, bus: Bus, { prefix, onChange, onMalformed }: DistributedBrokerOptions) {
     this.#hub = hub;
     this.#bus = bus;
     this.#onChange = onChange;
@@ -77,21 +77,25 @@ export class RemoteBroker implements Broker, BusListener {
     return this.#malformedTexts;
   }
 
-  join(subscriber: Subscriber, channels: readonly Channel[], onJoined: () => void): boolean {
-    const { fresh, isConfirmed } = this.#interests.join(subscriber, channels, onJoined);
-    if (fresh.length > 0 && this.#isUp) void this.#subscribe(fresh);
+  subscribe(
+    subscriber: Subscriber,
+    channels: readonly Channel[],
+    onSubscribed: () => void,
+  ): boolean {
+    const { added, isConfirmed } = this.#interests.add(subscriber, channels, onSubscribed);
+    if (added.length > 0 && this.#isUp) void this.#subscribeTopics(added);
     return isConfirmed;
   }
 
-  leave(subscriber: Subscriber): void {
-    const emptied = this.#interests.leave(subscriber);
+  unsubscribe(subscriber: Subscriber): void {
+    const emptied = this.#interests.remove(subscriber);
     if (emptied.length > 0 && this.#isUp) this.#bus.unsubscribe(this.#topics(emptied));
   }
 
-  async publish({ channel, message }: Broadcast): Promise<Published> {
+  async publish({ channel, message }: Publication): Promise<Published> {
     if (!this.#isAvailable) throw new BrokerUnavailable();
     const topic = this.#channelTopics + channel;
-    const { reached, answers, sums } = await this.#surveys.ask(
+    const { reached, answers, sums } = await this.#surveys.start(
       1,
       (id) => this.#bus.publish(topic, encodeBroadcast(this.#node, id, message)),
       PUBLISH_DEADLINE_MS,
@@ -103,13 +107,13 @@ export class RemoteBroker implements Broker, BusListener {
   stats(): Promise<Stats> {
     const now = performance.now();
     if (this.#stats === undefined || now - this.#stats.at >= STATS_AGE_MS) {
-      this.#stats = { promise: this.#askStats(), at: now };
+      this.#stats = { promise: this.#gatherStats(), at: now };
     }
     return this.#stats.promise;
   }
 
   close(): Promise<void> {
-    // What is under way means nothing any more, and its deadlines would hold up the end of the process.
+    // Surveys are dropped: their deadlines would hold up the end of the process.
     this.#epoch += 1;
     this.#surveys.close();
     return this.#bus.close();
@@ -139,39 +143,39 @@ export class RemoteBroker implements Broker, BusListener {
       const broadcast = parseBroadcast(text);
       if (broadcast === undefined) return false;
       const channel = topic.slice(this.#channelTopics.length) as Channel;
-      const deliveries = this.#hub.publish(channel, broadcast.message);
+      const deliveries = this.#hub.publish({ channel, message: broadcast.message });
       return this.#answer(broadcast.node, broadcast.id, [deliveries]);
     }
     if (topic === this.#statsTopic) {
-      const question = parseStatsQuestion(text);
-      if (question === undefined) return false;
+      const request = parseStatsRequest(text);
+      if (request === undefined) return false;
       const { deliveries, subscriptions } = this.#hub;
-      return this.#answer(question.node, question.id, [deliveries, subscriptions]);
+      return this.#answer(request.node, request.id, [deliveries, subscriptions]);
     }
     const answer = topic === this.#ownTopic ? parseAnswer(text) : undefined;
-    return answer !== undefined && this.#surveys.answered(answer.id, answer.numbers);
+    return answer !== undefined && this.#surveys.addAnswer(answer.id, answer.numbers);
   }
 
-  /** Tells the node that asked; of itself it needs no bus. False when a text in our name asked what we did not. */
+  /** Answers the node that asked, itself without the bus. False when a text in our name asks what we did not. */
   #answer(node: string, id: number, numbers: readonly number[]): boolean {
-    if (node === this.#node) return this.#surveys.answered(id, numbers);
-    // A bus that is lost now takes the answer with it, and says so itself; the one who asked has a deadline.
+    if (node === this.#node) return this.#surveys.addAnswer(id, numbers);
+    // If the bus is lost now, so is the answer. The bus reports its loss, and the node that asked has a deadline.
     this.#bus.publish(this.#nodeTopics + node, encodeAnswer(id, numbers)).catch(() => {});
     return true;
   }
 
-  async #askStats(): Promise<Stats> {
+  async #gatherStats(): Promise<Stats> {
     if (!this.#isAvailable) return this.#hub;
     try {
-      const { answers, sums } = await this.#surveys.ask(
+      const { answers, sums } = await this.#surveys.start(
         2,
-        (id) => this.#bus.publish(this.#statsTopic, encodeStatsQuestion(this.#node, id)),
+        (id) => this.#bus.publish(this.#statsTopic, encodeStatsRequest(this.#node, id)),
         STATS_DEADLINE_MS,
       );
       const [deliveries = 0, subscriptions = 0] = sums;
       return answers === 0 ? this.#hub : { deliveries, subscriptions };
     } catch {
-      // Too many questions are open: the others cannot be asked now.
+      // Too many surveys are open: the others cannot be asked now.
       return this.#hub;
     }
   }
@@ -187,8 +191,8 @@ export class RemoteBroker implements Broker, BusListener {
   }
 
   /** Resolves to whether the bus confirmed them. What it did not confirm is renewed when it is back. */
-  async #subscribe(channels: readonly Channel[]): Promise<boolean> {
-    // These and no others: a channel that is left and joined again meanwhile waits for a confirmation of its own.
+  async #subscribeTopics(channels: readonly Channel[]): Promise<boolean> {
+    // These interests and no others: a channel that is given up and wanted again meanwhile gets a confirmation of its own.
     const interests = this.#interests.of(channels);
     const epoch = this.#epoch;
     try {
@@ -218,11 +222,11 @@ export class RemoteBroker implements Broker, BusListener {
       return;
     }
     for (let from = 0; from < channels.length; from += RENEW_TOPICS) {
-      // Who has left meanwhile is not asked for again.
+      // Channels that nobody wants any more are left out.
       const some = channels
         .slice(from, from + RENEW_TOPICS)
         .filter((channel) => this.#interests.has(channel));
-      if (!(await this.#subscribe(some))) return;
+      if (!(await this.#subscribeTopics(some))) return;
     }
     if (epoch === this.#epoch) this.#setAvailable(true);
   }
@@ -230,7 +234,7 @@ export class RemoteBroker implements Broker, BusListener {
   /** Resolves to whether a text published to this node's own topic arrives. Never rejects. */
   async #probe(): Promise<boolean> {
     try {
-      const { answers } = await this.#surveys.ask(
+      const { answers } = await this.#surveys.start(
         1,
         (id) => this.#bus.publish(this.#ownTopic, encodeAnswer(id, [0])),
         PROBE_DEADLINE_MS,

@@ -2,7 +2,7 @@ import type { Bus, BusListener } from './bus.ts';
 
 /** What a worker tells the primary. */
 export type ToPrimary =
-  /** It begins anew, without any topic. */
+  /** The worker starts over, without any topic. */
   | { readonly kind: 'reset' }
   | { readonly kind: 'subscribe'; readonly id: number; readonly topics: readonly string[] }
   | { readonly kind: 'unsubscribe'; readonly topics: readonly string[] }
@@ -18,22 +18,22 @@ export type ToWorker =
   | { readonly kind: 'done'; readonly id: number; readonly reached: number }
   | { readonly kind: 'message'; readonly topic: string; readonly text: string };
 
-/** What a letter costs beside its texts while it waits to be read. */
-const LETTER_BYTES = 64;
+/** What a message costs beside its texts while it waits to be read. */
+const MESSAGE_BYTES = 64;
 
 /** About how many bytes these take on their way. */
-export function bytesOf(letters: readonly (ToPrimary | ToWorker)[]): number {
+export function bytesOf(messages: readonly (ToPrimary | ToWorker)[]): number {
   let bytes = 0;
-  for (const letter of letters) {
-    bytes += LETTER_BYTES;
-    if ('text' in letter) bytes += letter.topic.length + letter.text.length;
-    else if ('topics' in letter) for (const topic of letter.topics) bytes += topic.length;
+  for (const message of messages) {
+    bytes += MESSAGE_BYTES;
+    if ('text' in message) bytes += message.topic.length + message.text.length;
+    else if ('topics' in message) for (const topic of message.topics) bytes += topic.length;
   }
   return bytes;
 }
 
-/** The primary's part: hands each text to the workers that asked for its topic. `W` is a worker. */
-export class Exchange<W> {
+/** The primary's part: hands each text to the workers that subscribed to its topic. `W` is a worker. */
+export class TopicRouter<W> {
   readonly #workersByTopic = new Map<string, Set<W>>();
   readonly #topicsByWorker = new Map<W, Set<string>>();
   readonly #send: (worker: W, message: ToWorker) => void;
@@ -71,7 +71,7 @@ export class Exchange<W> {
     }
   }
 
-  /** Forgets a worker that has died, or begins anew. */
+  /** Forgets a worker that has died or starts over. */
   forget(worker: W): void {
     for (const topic of this.#topicsByWorker.get(worker) ?? []) {
       remove(this.#workersByTopic, topic, worker);

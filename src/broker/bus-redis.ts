@@ -4,20 +4,20 @@ import type { Bus, BusListener } from './bus.ts';
 import { RedisConnection } from './redis-connection.ts';
 
 /** Attempts to connect are this far apart, doubling, with up to as much again at random. */
-const LEAST_BACKOFF_MS = 100;
-const MOST_BACKOFF_MS = 2_500;
+const MIN_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 2_500;
 const LOG_INTERVAL_MS = 10_000;
 
 export interface RedisBusOptions {
   /** `redis://` or `rediss://` */
   readonly url: string;
   readonly log: Log;
-  /** Told when this Redis can never do. */
+  /** Called when this Redis can never be used. */
   readonly onUnusable: (reason: string) => void;
 }
 
-const AWAY = new Error('Redis is away');
-const CLOSED = new Error('closed');
+const AWAY = new Error('Redis is not connected');
+const CLOSED = new Error('the Redis bus is closed');
 
 /** Redis' or Valkey's pub/sub. */
 export class RedisBus implements Bus {
@@ -26,9 +26,9 @@ export class RedisBus implements Bus {
   readonly #onUnusable: (reason: string) => void;
   readonly #closing = new AbortController();
   readonly #logFailure: (error: unknown) => void;
-  /** The newest one, which may still be connecting. */
+  /** The newest connection, which may still be opening. */
   #attempt: RedisConnection | undefined;
-  /** The one that carries texts. */
+  /** The connection that carries texts. */
   #connection: RedisConnection | undefined;
   #running: Promise<void> = Promise.resolve();
   #isRoleUnknown = false;
@@ -72,13 +72,13 @@ export class RedisBus implements Bus {
   /** Connects, and again whenever the connection is lost, until `close`. */
   async #run(listener: BusListener): Promise<void> {
     const { signal } = this.#closing;
-    let backoffMs = LEAST_BACKOFF_MS;
+    let backoffMs = MIN_BACKOFF_MS;
     while (!signal.aborted) {
       const upMs = await this.#connect(listener);
-      // One that connects and fails at once is left in peace like one that does not connect.
-      if (upMs > MOST_BACKOFF_MS) backoffMs = LEAST_BACKOFF_MS;
+      // A connection that fails at once gets the same growing delays as one that cannot be made.
+      if (upMs > MAX_BACKOFF_MS) backoffMs = MIN_BACKOFF_MS;
       await delay(backoffMs * (1 + Math.random()), undefined, { signal }).catch(() => {});
-      backoffMs = Math.min(backoffMs * 2, MOST_BACKOFF_MS);
+      backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS);
     }
   }
 
@@ -100,7 +100,7 @@ export class RedisBus implements Bus {
         return 0;
       }
       this.#connection = connection;
-      this.#log.info('Redis is there');
+      this.#log.info('Redis connected');
       upSince = performance.now();
       listener.up();
       await connection.watch();
@@ -121,12 +121,12 @@ export class RedisBus implements Bus {
     if (this.#isRoleUnknown) return;
     this.#isRoleUnknown = true;
     this.#log.warn(
-      'Redis allows neither ROLE nor INFO replication: a failover that keeps connections open is not noticed',
+      'Redis allows neither ROLE nor INFO replication, so a failover that keeps connections open is not noticed',
     );
   }
 }
 
-/** Logs why Redis is away: a new reason at once, the same one from time to time. */
+/** Logs why Redis is not connected: a new reason at once, the same one from time to time. */
 function createFailureLog(log: Log): (error: unknown) => void {
   let lastReason = '';
   let lastTime = Number.NEGATIVE_INFINITY;
@@ -136,7 +136,7 @@ function createFailureLog(log: Log): (error: unknown) => void {
     if (reason === lastReason && now - lastTime < LOG_INTERVAL_MS) return;
     lastReason = reason;
     lastTime = now;
-    log.error({ error: reason }, 'Redis is away');
+    log.error({ error: reason }, 'Redis connection lost, reconnecting');
   };
 }
 

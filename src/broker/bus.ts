@@ -3,14 +3,14 @@
  * back; what it carried meanwhile is lost too, and so is every subscription.
  */
 export interface Bus {
-  /** Starts; `listener` hears what happens from then on. */
+  /** Starts; `listener` is told what happens from then on. */
   open(listener: BusListener): void;
   /** Resolves to the number of nodes that the text was handed to. Rejects when it is not known to have been sent. */
   publish(topic: string, text: string): Promise<number>;
   /** Resolves when all that is published from now on arrives; rejects when the bus was lost before that. */
   subscribe(topics: readonly string[]): Promise<void>;
   unsubscribe(topics: readonly string[]): void;
-  /** Gives the bus up as lost, since it does not carry what it took; like after any loss it comes `up` by itself. */
+  /** Treats the bus as lost, because it does not carry what it took. As after any loss it comes `up` by itself. */
   reset(reason: string): void;
   close(): Promise<void>;
 }

@@ -1,15 +1,15 @@
 import type { Subscriber } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
 
-/** The wish of this node's subscribers for a channel, from the first of them to the last. */
+/** That this node has subscribers of a channel, from the first of them to the last. */
 export interface Interest {
   holders: number;
-  /** Joins to be told of its confirmation; undefined once the bus has confirmed it. */
-  waiting: Set<Join> | undefined;
+  /** Subscriptions to be told of its confirmation; undefined once the bus has confirmed it. */
+  waiting: Set<PendingSubscription> | undefined;
 }
 
-/** A call of `join` that waits for confirmations. */
-interface Join {
+/** A call of `add` that waits for confirmations. */
+interface PendingSubscription {
   readonly subscriber: Subscriber;
   readonly channels: readonly Channel[];
   /** Those that are not confirmed yet. */
@@ -17,12 +17,12 @@ interface Join {
   readonly onConfirmed: () => void;
 }
 
-/** Which channels this node needs of the bus, for whom, and who waits for them. */
+/** The channels that this node needs of the bus, for which subscribers, and who waits for their confirmation. */
 export class Interests {
   readonly #byChannel = new Map<Channel, Interest>();
   readonly #held = new Map<Subscriber, Set<Channel>>();
-  /** Of subscribers that wait. What one who leaves waited for is dropped, or it would stay until the bus is back. */
-  readonly #joins = new Map<Subscriber, Set<Join>>();
+  /** By subscriber, so that `remove` finds them. Left behind, they would stay until the bus is back. */
+  readonly #pending = new Map<Subscriber, Set<PendingSubscription>>();
 
   /** All channels that somebody holds, as they are now. */
   get channels(): readonly Channel[] {
@@ -41,51 +41,56 @@ export class Interests {
   }
 
   /**
-   * Holds the channels for the subscriber. `fresh` are those that nobody held. Unless all are confirmed already,
-   * `onConfirmed` is called when they are, and never if the subscriber leaves before that.
+   * Holds the channels for the subscriber. `added` are those that nobody held. Unless all are confirmed already,
+   * `onConfirmed` is called when they are, and never if the subscriber is removed before that.
    */
-  join(
+  add(
     subscriber: Subscriber,
     channels: readonly Channel[],
     onConfirmed: () => void,
-  ): { readonly fresh: readonly Channel[]; readonly isConfirmed: boolean } {
+  ): { readonly added: readonly Channel[]; readonly isConfirmed: boolean } {
     let held = this.#held.get(subscriber);
     if (held === undefined) {
       held = new Set();
       this.#held.set(subscriber, held);
     }
 
-    const fresh: Channel[] = [];
-    const join: Join = { subscriber, channels, unconfirmed: new Set(), onConfirmed };
+    const added: Channel[] = [];
+    const subscription: PendingSubscription = {
+      subscriber,
+      channels,
+      unconfirmed: new Set(),
+      onConfirmed,
+    };
     for (const channel of channels) {
       let interest = this.#byChannel.get(channel);
       if (interest === undefined) {
         interest = { holders: 0, waiting: new Set() };
         this.#byChannel.set(channel, interest);
-        fresh.push(channel);
+        added.push(channel);
       }
       if (!held.has(channel)) {
         held.add(channel);
         interest.holders += 1;
       }
       if (interest.waiting === undefined) continue;
-      interest.waiting.add(join);
-      join.unconfirmed.add(interest);
+      interest.waiting.add(subscription);
+      subscription.unconfirmed.add(interest);
     }
-    const isConfirmed = join.unconfirmed.size === 0;
-    if (!isConfirmed) this.#remember(join);
-    return { fresh, isConfirmed };
+    const isConfirmed = subscription.unconfirmed.size === 0;
+    if (!isConfirmed) this.#remember(subscription);
+    return { added, isConfirmed };
   }
 
   /** Lets all of the subscriber's channels go and returns those that nobody holds any more. Safe to call twice. */
-  leave(subscriber: Subscriber): readonly Channel[] {
+  remove(subscriber: Subscriber): readonly Channel[] {
     const held = this.#held.get(subscriber);
     if (held === undefined) return [];
     this.#held.delete(subscriber);
-    for (const join of this.#joins.get(subscriber) ?? []) {
-      for (const interest of join.unconfirmed) interest.waiting?.delete(join);
+    for (const subscription of this.#pending.get(subscriber) ?? []) {
+      for (const interest of subscription.unconfirmed) interest.waiting?.delete(subscription);
     }
-    this.#joins.delete(subscriber);
+    this.#pending.delete(subscriber);
 
     const emptied: Channel[] = [];
     for (const channel of held) {
@@ -103,36 +108,36 @@ export class Interests {
   confirm(interest: Interest): void {
     const { waiting } = interest;
     interest.waiting = undefined;
-    for (const join of waiting ?? []) {
-      join.unconfirmed.delete(interest);
-      if (join.unconfirmed.size > 0) continue;
-      this.#forget(join);
-      join.onConfirmed();
+    for (const subscription of waiting ?? []) {
+      subscription.unconfirmed.delete(interest);
+      if (subscription.unconfirmed.size > 0) continue;
+      this.#forget(subscription);
+      subscription.onConfirmed();
     }
   }
 
-  /** From now on every channel needs a new confirmation, also for joins that had it and wait for another. */
+  /** From now on every channel needs a new confirmation, also for subscriptions that had it and wait for another. */
   unconfirmAll(): void {
     for (const interest of this.#byChannel.values()) interest.waiting ??= new Set();
-    for (const joins of this.#joins.values()) {
-      for (const join of joins) {
-        for (const interest of this.of(join.channels)) {
-          interest.waiting?.add(join);
-          join.unconfirmed.add(interest);
+    for (const pending of this.#pending.values()) {
+      for (const subscription of pending) {
+        for (const interest of this.of(subscription.channels)) {
+          interest.waiting?.add(subscription);
+          subscription.unconfirmed.add(interest);
         }
       }
     }
   }
 
-  #remember(join: Join): void {
-    const joins = this.#joins.get(join.subscriber);
-    if (joins === undefined) this.#joins.set(join.subscriber, new Set([join]));
-    else joins.add(join);
+  #remember(subscription: PendingSubscription): void {
+    const pending = this.#pending.get(subscription.subscriber);
+    if (pending === undefined) this.#pending.set(subscription.subscriber, new Set([subscription]));
+    else pending.add(subscription);
   }
 
-  #forget(join: Join): void {
-    const joins = this.#joins.get(join.subscriber);
-    joins?.delete(join);
-    if (joins?.size === 0) this.#joins.delete(join.subscriber);
+  #forget(subscription: PendingSubscription): void {
+    const pending = this.#pending.get(subscription.subscriber);
+    pending?.delete(subscription);
+    if (pending?.size === 0) this.#pending.delete(subscription.subscriber);
   }
 }

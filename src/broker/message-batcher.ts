@@ -1,30 +1,30 @@
 /** What one process tells another in one turn of the event loop, in its order. */
-export interface Letters<M> {
-  readonly kind: 'letters';
-  readonly letters: readonly M[];
+export interface MessageBatch<M> {
+  readonly kind: 'batch';
+  readonly messages: readonly M[];
 }
 
 /**
- * Collects what is put in one turn of the event loop, to be posted with one message: each costs system calls on both
- * sides and wakes the other process, and broadcasts that arrive together are written together.
+ * Collects the messages of one turn of the event loop and posts them as one. Each post costs system calls on both
+ * sides and wakes the other process. Broadcasts that arrive together are also written together.
  */
-export class Mailbox<M> {
-  #letters: M[] = [];
-  readonly #post: (letters: Letters<M>) => void;
+export class MessageBatcher<M> {
+  #messages: M[] = [];
+  readonly #post: (batch: MessageBatch<M>) => void;
 
   /** `post` must not throw. */
-  constructor(post: (letters: Letters<M>) => void) {
+  constructor(post: (batch: MessageBatch<M>) => void) {
     this.#post = post;
   }
 
-  put(letter: M): void {
-    this.#letters.push(letter);
-    if (this.#letters.length === 1) setImmediate(() => this.#collect());
+  add(message: M): void {
+    this.#messages.push(message);
+    if (this.#messages.length === 1) setImmediate(() => this.#postAll());
   }
 
-  #collect(): void {
-    const letters = this.#letters;
-    this.#letters = [];
-    this.#post({ kind: 'letters', letters });
+  #postAll(): void {
+    const messages = this.#messages;
+    this.#messages = [];
+    this.#post({ kind: 'batch', messages });
   }
 }

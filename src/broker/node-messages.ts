@@ -2,19 +2,19 @@
 export interface SentBroadcast {
   /** The node that published it and waits for an answer. */
   readonly node: string;
-  /** Of the survey that the answer belongs to. */
+  /** The survey that the answer belongs to. */
   readonly id: number;
   /** The JSON text that subscribers receive. */
   readonly message: string;
 }
 
-/** A node's question for the counters of all: `node id`. */
-export interface StatsQuestion {
+/** A node's request for the counters of all: `node id`. */
+export interface StatsRequest {
   readonly node: string;
   readonly id: number;
 }
 
-/** What one node answers: `id number`, or with as many numbers as the question asks for. */
+/** What one node answers: `id number`, or with as many numbers as the request asks for. */
 export interface Answer {
   readonly id: number;
   readonly numbers: readonly number[];
@@ -24,14 +24,14 @@ export interface Answer {
 const NUMBER = '(?:0|[1-9][0-9]{0,14})';
 const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
 const BROADCAST_HEADER = new RegExp(`^(${UUID}) (${NUMBER}) `);
-const STATS_QUESTION = new RegExp(`^(${UUID}) (${NUMBER})$`);
+const STATS_REQUEST = new RegExp(`^(${UUID}) (${NUMBER})$`);
 const ANSWER = new RegExp(`^${NUMBER}(?: ${NUMBER}){1,8}$`);
 
 export function encodeBroadcast(node: string, id: number, message: string): string {
   return `${node} ${id} ${message}`;
 }
 
-export function encodeStatsQuestion(node: string, id: number): string {
+export function encodeStatsRequest(node: string, id: number): string {
   return `${node} ${id}`;
 }
 
@@ -49,8 +49,8 @@ export function parseBroadcast(text: string): SentBroadcast | undefined {
 }
 
 /** Undefined when no node of ours can have written the text. Never throws. */
-export function parseStatsQuestion(text: string): StatsQuestion | undefined {
-  const [, node = '', id] = STATS_QUESTION.exec(text) ?? [];
+export function parseStatsRequest(text: string): StatsRequest | undefined {
+  const [, node = '', id] = STATS_REQUEST.exec(text) ?? [];
   return id === undefined ? undefined : { node, id: Number(id) };
 }
 

@@ -1,6 +1,6 @@
 import { createClient, ErrorReply } from 'redis';
 
-/** One connection of the official client. It never reconnects: what follows a loss is for its owner to say. */
+/** One connection of the official client. It never reconnects: its owner decides what follows a loss. */
 export type RedisClient = ReturnType<typeof createRedisClient>;
 
 /** `lost` also ends an attempt to connect, which `destroy` does not. */
@@ -18,14 +18,14 @@ export function isRefusal(error: unknown): error is ErrorReply {
   return error instanceof ErrorReply;
 }
 
-/** False too where the question is refused: managed services may forbid `INFO`. */
+/** False too when Redis refuses to say: managed services may forbid `INFO`. */
 export async function isCluster(client: RedisClient): Promise<boolean> {
   const info = await unlessRefused(() => client.info('cluster'));
   return info?.includes('cluster_enabled:1') === true;
 }
 
-/** Asks one Redis which part it has in replication, in the first of two ways that it does not refuse. */
-export class RoleQuestion {
+/** Asks one Redis for its role in replication, in the first of two ways that it does not refuse. */
+export class RoleProbe {
   readonly #client: RedisClient;
   #mayAskRole = true;
   #mayAskInfo = true;
@@ -35,7 +35,7 @@ export class RoleQuestion {
   }
 
   /** Resolves to `master`, `slave` or `sentinel`, or to undefined where Redis refuses to say. */
-  async ask(): Promise<string | undefined> {
+  async role(): Promise<string | undefined> {
     if (this.#mayAskRole) {
       const role = await unlessRefused(() => this.#client.sendCommand<unknown[]>(['ROLE']));
       if (role !== undefined) return String(role[0]);

@@ -4,14 +4,14 @@ import {
   isCluster,
   isRefusal,
   type RedisClient,
-  RoleQuestion,
+  RoleProbe,
 } from './redis-client.ts';
 import { RedisSubscriptions } from './redis-subscriptions.ts';
 
-/** A dead connection that TCP does not notice is noticed within their sum. */
+/** A dead connection that TCP does not report is detected within their sum. */
 const PING_INTERVAL_MS = 3_000;
 const PING_TIMEOUT_MS = 4_000;
-/** From the first packet until it is known what answers there. */
+/** From the first packet until the role of what answers there is known. */
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Of texts that Redis has not taken yet, in UTF-16 units: when it stalls, the rest is refused and not collected. */
 const MAX_UNANSWERED_LENGTH = 64 * 1_024 * 1_024;
@@ -22,16 +22,16 @@ export interface RedisConnectionOptions {
   /** `redis://` or `rediss://` */
   readonly url: string;
   readonly onMessage: (text: string, topic: string) => void;
-  /** Told when Redis refuses to say whether it is a master; may be told again with every ping. */
+  /** Called when Redis refuses to say whether it is a master, maybe again with every ping. */
   readonly onUnknownRole: () => void;
 }
 
-/** One life of a node at Redis: two connections, since one that is subscribed can do nothing else. */
+/** A node's session at Redis, until it is lost: two connections, since a subscribed one can do nothing else. */
 export class RedisConnection {
   readonly #lost = new AbortController();
   readonly #publisher: RedisClient;
   readonly #subscriber: RedisClient;
-  readonly #roles: readonly RoleQuestion[];
+  readonly #roles: readonly RoleProbe[];
   readonly #subscriptions: RedisSubscriptions;
   readonly #onUnknownRole: () => void;
   #unansweredLength = 0;
@@ -39,7 +39,7 @@ export class RedisConnection {
   constructor({ url, onMessage, onUnknownRole }: RedisConnectionOptions) {
     this.#publisher = this.#createClient(url);
     this.#subscriber = this.#createClient(url);
-    this.#roles = this.#clients.map((client) => new RoleQuestion(client));
+    this.#roles = this.#clients.map((client) => new RoleProbe(client));
     this.#subscriptions = new RedisSubscriptions(this.#subscriber, onMessage, (command, error) =>
       this.#failed(command, error),
     );
@@ -57,10 +57,10 @@ export class RedisConnection {
     });
   }
 
-  /** Looks at both connections from time to time, and rejects with the reason when they are lost. */
+  /** Checks both connections from time to time, and rejects with the reason when they are lost. */
   async watch(): Promise<never> {
     for (;;) {
-      // What ends the wait is the loss itself, whose reason the next look tells.
+      // A loss ends the delay early; the check below rejects with its reason.
       await delay(PING_INTERVAL_MS, undefined, { signal: this.#lost.signal }).catch(() => {});
       await this.#within(PING_TIMEOUT_MS, async () => {
         this.#lost.signal.throwIfAborted();
@@ -119,7 +119,7 @@ export class RedisConnection {
    */
   async #check(): Promise<void> {
     const [roles] = await Promise.all([
-      Promise.all(this.#roles.map((question) => question.ask())),
+      Promise.all(this.#roles.map((probe) => probe.role())),
       Promise.all(this.#clients.map((client) => client.ping())),
     ]);
     if (roles.includes(undefined)) this.#onUnknownRole();
@@ -129,7 +129,7 @@ export class RedisConnection {
     throw new Error(`REDIS_URL leads to a ${name}; only a master carries broadcasts to every node`);
   }
 
-  /** A command that Redis refuses makes it no bus: permissions may change, and until then it says so again and again. */
+  /** A refused command counts as a loss, so that reconnecting logs it again until the permissions are changed. */
   #failed(command: string, error: unknown): void {
     this.lose(
       isRefusal(error) ? new Error(`${command} refused: ${withoutArguments(error)}`) : error,
@@ -138,12 +138,12 @@ export class RedisConnection {
 
   /** Runs `task` while both connections are there; rejects with the reason when they are lost. */
   async #within<T>(timeoutMs: number, task: () => Promise<T>): Promise<T> {
-    // A peer may take the connection and never say a word.
+    // A peer may accept the connection and never answer.
     const timeout = setTimeout(() => this.lose(NO_ANSWER), timeoutMs);
     try {
       return await task();
     } catch (error) {
-      // The loss takes the sockets with it, and what was under way fails for that.
+      // After a loss the commands under way fail because their sockets were destroyed; the first reason says more.
       throw this.#lost.signal.aborted ? this.#lost.signal.reason : error;
     } finally {
       clearTimeout(timeout);
@@ -151,7 +151,7 @@ export class RedisConnection {
   }
 }
 
-/** Of a command that it does not know, Redis repeats what was to be published. */
+/** Redis' error about an unknown command repeats its arguments: the message, which must stay out of the log. */
 function withoutArguments({ message }: Error): string {
   return message.replace(/, with args beginning with:.*/s, '');
 }

@@ -5,7 +5,7 @@ export class RedisSubscriptions {
   readonly #client: RedisClient;
   readonly #onMessage: (text: string, topic: string) => void;
   readonly #onFailure: (command: string, error: unknown) => void;
-  /** Topics whose `SUBSCRIBE` is under way, with how many of them. */
+  /** Topics with a `SUBSCRIBE` under way, and how many of those each has. */
   readonly #subscribing = new Map<string, number>();
   /** Those of them that nobody wants any more. */
   readonly #unwanted = new Set<string>();
@@ -37,18 +37,18 @@ export class RedisSubscriptions {
   }
 
   unsubscribe(topics: readonly string[]): void {
-    // Sent now it would be forgotten by the client, which then takes a topic that is wanted again for subscribed
-    // already, just before Redis confirms the opposite.
+    // While a SUBSCRIBE is under way an UNSUBSCRIBE has to wait: the client would forget the subscription, and take
+    // a topic that is wanted again for one that is subscribed already.
     const settled = topics.filter((topic) => !this.#subscribing.has(topic));
     for (const topic of topics) if (this.#subscribing.has(topic)) this.#unwanted.add(topic);
     if (settled.length === 0) return;
-    // A topic that Redis keeps counts this node as one that never answers: every broadcast on it would be partial.
+    // If Redis kept the topic, this node would count as one that never answers, and every broadcast on it as partial.
     this.#client
       .unsubscribe(settled, this.#onMessage)
       .catch((error: unknown) => this.#onFailure('UNSUBSCRIBE', error));
   }
 
-  /** Whether the topic is to be left, now that its `SUBSCRIBE` has been answered. */
+  /** Whether the topic is to be unsubscribed, now that its `SUBSCRIBE` has been answered. */
   #settle(topic: string): boolean {
     const others = (this.#subscribing.get(topic) ?? 0) - 1;
     if (others > 0) {

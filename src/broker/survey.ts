@@ -1,11 +1,11 @@
 import { BrokerUnavailable } from './broker.ts';
 
-/** Surveys that are open at a time; more than this is a bus that does not keep up. */
+/** Surveys that are open at a time. More mean that the bus does not keep up. */
 const MAX_SURVEYS = 10_000;
 
-/** What came of a question that every node that was reached answers with numbers, which are added up. */
+/** What came of a survey: every node that was reached answers with numbers, which are added up. */
 export interface SurveyResult {
-  /** How many nodes the question was handed to. Undefined when that is not known. */
+  /** How many nodes the request was handed to. Undefined when that is not known. */
   readonly reached: number | undefined;
   readonly answers: number;
   readonly sums: readonly number[];
@@ -18,17 +18,17 @@ interface Survey {
   readonly settle: () => void;
 }
 
-/** The questions of one node that wait for answers. */
+/** The surveys of one node that wait for answers. */
 export class Surveys {
   readonly #open = new Map<number, Survey>();
   #lastId = 0;
 
   /**
-   * `send` sends the question and resolves to how many nodes it was handed to; each answers with `size` numbers.
+   * `send` sends the request and resolves to how many nodes it was handed to; each answers with `size` numbers.
    * Resolves when all of them have answered, or at the deadline with what is there by then. Rejects with
    * `BrokerUnavailable`, without sending, when too many are open.
    */
-  ask(
+  start(
     size: number,
     send: (id: number) => Promise<number>,
     deadlineMs: number,
@@ -60,8 +60,8 @@ export class Surveys {
     for (const survey of this.#open.values()) survey.settle();
   }
 
-  /** Adds one node's answer; one that comes after the deadline is ignored. False when it does not fit the question. */
-  answered(id: number, numbers: readonly number[]): boolean {
+  /** Adds one node's answer; one that comes after the deadline is ignored. False when it does not fit the request. */
+  addAnswer(id: number, numbers: readonly number[]): boolean {
     const survey = this.#open.get(id);
     if (survey === undefined) return true;
     const { sums } = survey;

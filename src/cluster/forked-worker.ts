@@ -1,7 +1,7 @@
 import type { Worker } from 'node:cluster';
 import { Backlog } from '../broker/backlog.ts';
 import { bytesOf, type ToWorker } from '../broker/bus-cluster.ts';
-import { Mailbox } from '../broker/message-batcher.ts';
+import { MessageBatcher } from '../broker/message-batcher.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { FromPrimary, Order } from './messages.ts';
 
@@ -11,8 +11,8 @@ export class ForkedWorker {
   readonly #worker: Worker;
   readonly #backlog: Backlog;
   readonly #log: Log;
-  readonly #mailbox = new Mailbox<ToWorker>((letters) =>
-    this.send(letters, bytesOf(letters.letters)),
+  readonly #batcher = new MessageBatcher<ToWorker>((batch) =>
+    this.send(batch, bytesOf(batch.messages)),
   );
   /** What was ordered before the worker listened for orders. */
   readonly #missed = new Set<Order>();
@@ -49,9 +49,9 @@ export class ForkedWorker {
     this.#missed.clear();
   }
 
-  /** Sends the letter with all others of this turn of the event loop. */
-  put(letter: ToWorker): void {
-    this.#mailbox.put(letter);
+  /** Sends the message with all others of this turn of the event loop. */
+  sendBatched(message: ToWorker): void {
+    this.#batcher.add(message);
   }
 
   /** `bytes` is the size of what the message carries. A worker that has just died hears nothing. */

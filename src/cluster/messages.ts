@@ -1,6 +1,6 @@
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { ToPrimary, ToWorker } from '../broker/bus-cluster.ts';
-import type { Letters } from '../broker/message-batcher.ts';
+import type { MessageBatch } from '../broker/message-batcher.ts';
 
 /** What the primary may order; an order that a worker misses because it is still starting is given again. */
 export type Order = 'drain' | 'renew certificate';
@@ -10,7 +10,7 @@ export type ProcessMetrics = readonly MetricObjectWithValues<MetricValue<string>
 
 /** From a worker to its primary. */
 export type FromWorker =
-  | Letters<ToPrimary>
+  | MessageBatch<ToPrimary>
   /** It listens for orders. What was ordered before, it has not heard. */
   | { readonly kind: 'ready' }
   /** Asks for the metrics of all workers. */
@@ -19,7 +19,7 @@ export type FromWorker =
 
 /** From the primary to a worker. */
 export type FromPrimary =
-  | Letters<ToWorker>
+  | MessageBatch<ToWorker>
   | { readonly kind: 'order'; readonly order: Order }
   /** Asks for the metrics of this worker. */
   | { readonly kind: 'own metrics request'; readonly id: number }

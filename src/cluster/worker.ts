@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client';
 import { Backlog } from '../broker/backlog.ts';
 import type { Bus } from '../broker/bus.ts';
 import { bytesOf, ClusterBus, type ToPrimary } from '../broker/bus-cluster.ts';
-import { Mailbox } from '../broker/message-batcher.ts';
+import { MessageBatcher } from '../broker/message-batcher.ts';
 import type { FromPrimary, FromWorker } from './messages.ts';
 
 /** What the primary may have a worker's server do. */
@@ -28,21 +28,21 @@ export function ignoreSignals(): void {
 /** The bus of a worker: its primary. It is lost while the primary leaves more than `maxBytes` unread. */
 export function createWorkerBus(maxBytes: number): Bus {
   const backlog = new Backlog(maxBytes);
-  const mailbox = new Mailbox<ToPrimary>((letters) => {
-    // What is put now is nothing that anybody waits for any more.
+  const batcher = new MessageBatcher<ToPrimary>((batch) => {
+    // The loss rejects every request of this batch.
     if (backlog.isFull) {
       bus.lose();
       return;
     }
-    const written = backlog.add(bytesOf(letters.letters));
-    tellPrimary(letters, () => {
+    const written = backlog.add(bytesOf(batch.messages));
+    tellPrimary(batch, () => {
       written();
       if (backlog.bytes === 0) bus.regain();
     });
   });
-  const bus = new ClusterBus((letter) => mailbox.put(letter));
-  onMessage((message) => {
-    if (message.kind === 'letters') for (const letter of message.letters) bus.receive(letter);
+  const bus = new ClusterBus((message) => batcher.add(message));
+  onMessage((batch) => {
+    if (batch.kind === 'batch') for (const message of batch.messages) bus.receive(message);
   });
   return bus;
 }

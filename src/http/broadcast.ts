@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { TokenVerifier } from '../auth/token-verifier.ts';
 import { type Broker, BrokerUnavailable, type Published } from '../broker/broker.ts';
 import type { Config } from '../config/config.ts';
-import { type Broadcast, parseBroadcast } from '../protocol/claims.ts';
+import { type Publication, parsePublication } from '../protocol/claims.ts';
 import type { Parsed } from '../protocol/json.ts';
 import { parseBroadcastBody } from '../protocol/messages.ts';
 import { type Log, rateLimited } from '../telemetry/log.ts';
@@ -59,15 +59,15 @@ class BroadcastRequest implements BodyReceiver {
   /** What this throws goes to `fail`. */
   receive(body: string): void {
     this.#startMs = performance.now();
-    const broadcast = this.#parse(body);
-    const published = this.#context.broker.publish(broadcast);
+    const publication = this.#parse(body);
+    const published = this.#context.broker.publish(publication);
     if (published instanceof Promise) {
       published.then(
-        (later) => this.#confirm(broadcast, later),
+        (later) => this.#confirm(publication, later),
         (error) => this.fail(error),
       );
     } else {
-      this.#confirm(broadcast, published);
+      this.#confirm(publication, published);
     }
   }
 
@@ -78,21 +78,21 @@ class BroadcastRequest implements BodyReceiver {
     this.#respond(explain(error));
   }
 
-  #parse(body: string): Broadcast {
+  #parse(body: string): Publication {
     const { tokens, config } = this.#context;
     const token = accept(parseBroadcastBody(body));
     const signed = accept(tokens.verify(token));
-    return accept(parseBroadcast(signed, config.maxChannelLength));
+    return accept(parsePublication(signed, config.maxChannelLength));
   }
 
-  #confirm(broadcast: Broadcast, published: Published): void {
+  #confirm(publication: Publication, published: Published): void {
     // The outbox writes at the end of this event-loop turn. Answered afterwards, the publisher does not wake up, and
     // take the CPU, before the message is on its way.
-    if (published.deliveries > 0) setImmediate(() => this.#succeed(broadcast, published));
-    else this.#succeed(broadcast, published);
+    if (published.deliveries > 0) setImmediate(() => this.#succeed(publication, published));
+    else this.#succeed(publication, published);
   }
 
-  #succeed({ channel }: Broadcast, published: Published): void {
+  #succeed({ channel }: Publication, published: Published): void {
     const { log, metrics } = this.#context;
     log.debug({ channel, deliveries: published.deliveries }, 'broadcast');
     this.#respond(successReply(published));

@@ -1,8 +1,8 @@
 import type { Frame } from './frame.ts';
 
 /**
- * A sequence of frames, as the path from the root of a tree: root → frame a → frame b. Outlets for which the same
- * frames wait hold the same node, so their bytes are put together once, however many write them.
+ * A sequence of frames, as the path from the root of a tree: root → frame a → frame b. Outlets that wait
+ * for the same frames hold the same node, so the bytes are joined once, however many outlets write them.
  */
 export class Batch {
   readonly byteLength: number;

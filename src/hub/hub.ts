@@ -1,10 +1,11 @@
 import type { Channel } from '../protocol/channel.ts';
+import type { Publication } from '../protocol/claims.ts';
 import { encodeSubscribed } from '../protocol/messages.ts';
 import { encodeFrame, type Frame } from './frame.ts';
 
 /** Subscribers that are sent the same bytes. */
 export interface Kind {
-  /** What they are sent in place of the plain frame. Asked once for each broadcast that one of them hears. */
+  /** Returns the frame that they are sent in place of the plain one. Called once a broadcast that reaches one of them. */
   encode(frame: Frame): Frame;
 }
 
@@ -12,7 +13,7 @@ export interface Kind {
 export interface Subscriber {
   /** Undefined for those who are sent the plain frame. Must not change while it is subscribed. */
   readonly kind?: Kind | undefined;
-  /** The channels it has joined. Kept here by the hub, for nobody else to touch. */
+  /** The channels it is subscribed to. Set by the hub, which needs no map from subscribers to channels then. */
   channels?: Channel[] | undefined;
   /** Takes the frame for sending. False when the connection is no longer open and took nothing. Must not throw. */
   deliver(frame: Frame): boolean;
@@ -24,10 +25,10 @@ interface Group {
   readonly subscribersByChannel: Map<Channel, Set<Subscriber>>;
 }
 
-/** Who listens to what on this machine. Forgets a channel with its last subscriber. */
+/** The subscriptions of this process. A channel is forgotten with its last subscriber. */
 export class Hub {
-  // One for each kind: a channel's subscribers are handed a broadcast kind by kind. In turn with those of another kind
-  // they would wait for different frames each time, and the outbox would join the bytes anew for every socket.
+  // One group a kind, so that a broadcast is handed out kind by kind. If kinds alternated, the batch tree, which
+  // remembers one continuation, would join the bytes anew for every socket.
   readonly #groups: Group[] = [{ kind: undefined, subscribersByChannel: new Map() }];
   #channels = 0;
   #deliveries = 0;
@@ -53,13 +54,13 @@ export class Hub {
     return subscribersByChannel.get(channel)?.has(subscriber) ?? false;
   }
 
-  /** How many distinct channels the subscriber would be on if it joined these too. */
+  /** How many distinct channels the subscriber would have if it subscribed to these too. */
   countWith(subscriber: Subscriber, channels: readonly Channel[]): number {
     const further = channels.filter((channel) => !this.isSubscribed(subscriber, channel));
     return (subscriber.channels?.length ?? 0) + new Set(further).size;
   }
 
-  /** Joins the channel and confirms it to the subscriber; joined before, it is confirmed again. */
+  /** Adds the subscription and confirms it to the subscriber. One that exists already is confirmed again. */
   subscribe(subscriber: Subscriber, channel: Channel): void {
     const { subscribersByChannel } = this.#groupOf(subscriber);
     const subscribers = subscribersByChannel.get(channel);
@@ -70,17 +71,17 @@ export class Hub {
       } else {
         subscribers.add(subscriber);
       }
-      // Most have one, and an array grows by more than that.
+      // Most subscribers have one channel. `push` on an empty array would reserve room for several.
       if (subscriber.channels === undefined) subscriber.channels = [channel];
       else subscriber.channels.push(channel);
       this.#subscriptions += 1;
     }
-    // In the same step as joining, so that no broadcast comes before the confirmation.
+    // In the same step as subscribing, so that no broadcast comes before the confirmation.
     this.#hand(subscriber, encodeFrame(encodeSubscribed(channel)));
   }
 
-  /** Leaves all channels and returns how many. Safe to call for a subscriber the hub never knew, or twice. */
-  remove(subscriber: Subscriber): number {
+  /** Ends all subscriptions and returns how many. Safe to call for a subscriber the hub never knew, or twice. */
+  unsubscribe(subscriber: Subscriber): number {
     const { channels } = subscriber;
     if (channels === undefined) return 0;
 
@@ -98,14 +99,14 @@ export class Hub {
     return channels.length;
   }
 
-  /** Hands the text to every subscriber of the channel and returns how many took it. */
-  publish(channel: Channel, text: string): number {
+  /** Hands the message to every subscriber of the channel and returns how many took it. */
+  publish({ channel, message }: Publication): number {
     let plain: Frame | undefined;
     let taken = 0;
     for (const { kind, subscribersByChannel } of this.#groups) {
       const subscribers = subscribersByChannel.get(channel);
       if (subscribers === undefined) continue;
-      plain ??= encodeFrame(text);
+      plain ??= encodeFrame(message);
       const frame = kind === undefined ? plain : kind.encode(plain);
       for (const subscriber of subscribers) {
         if (this.#hand(subscriber, frame)) taken += 1;

@@ -3,23 +3,23 @@ import type { Frame } from './frame.ts';
 
 /** A connection as the outbox sees it. */
 export interface Outlet {
-  /** What waits to be written to it. Kept here by the outbox, for nobody else to touch. */
+  /** What waits to be written to it. Set by the outbox, which needs no map of outlets then. */
   batch: Batch | undefined;
   /** Writes the bytes, or drops them when the connection is no longer open. Must not throw. */
   write(bytes: Buffer): void;
 }
 
-/** Sockets written in one turn of the event loop, so that pings, posts and handshakes get theirs in between. */
-const SLICE_OUTLETS = 500;
+/** Sockets written in one turn of the event loop, so that pings, posts and handshakes are served in between. */
+const MAX_SLICE_OUTLETS = 500;
 
 /** Bytes handed to the kernel in one turn, for the same reason: large messages cost by their size. */
-const SLICE_BYTES = 16 * 1024 * 1024;
+const MAX_SLICE_BYTES = 16 * 1024 * 1024;
 
-/** Rounds of fewer outlets are written sooner than a wait would pay. */
-const GATHER_OUTLETS = 100;
+/** A flush of fewer outlets is never delayed: writing it costs less than the delay saves. */
+const MIN_DELAYED_OUTLETS = 100;
 
-/** Frames an outlet in the last round, on average, from which on the next one waits for more. */
-const GATHER_FRAMES = 2;
+/** Frames an outlet in the last flush, on average, from which on the next flush may be delayed. */
+const MIN_FRAMES_PER_OUTLET = 2;
 
 /**
  * Collects the frames of one turn of the event loop and writes them with one `write` a socket.
@@ -28,31 +28,35 @@ const GATHER_FRAMES = 2;
  * share their concatenation. Order is kept for every outlet.
  */
 export class Outbox {
-  /** The batch of those for whom nothing waits; a new one each round, or it would keep the last frames alive. */
+  /** The root of the batches. A new one each flush, or it would keep the last frames alive. */
   #empty = new Batch(undefined, undefined);
   /** Outlets with a batch, in the order in which they got it. */
   #waiting: Outlet[] = [];
-  /** The round that is being written, from `#next` on. */
+  /** The outlets of the flush under way; those from `#next` on are yet to be written. */
   #writing: Outlet[] = [];
   #next = 0;
-  /** Frames of the round. */
+  /** Frames written by the flush under way. */
   #frames = 0;
   #scheduled = false;
-  /** Whether the last round was worth waiting for, and so may the next one be. */
-  #mayGather = false;
+  /** True if the last flush wrote at least two frames per outlet on average. Only then may the next be delayed. */
+  #mayDelayNextFlush = false;
   readonly #sliceOutlets: number;
-  readonly #gatherMs: number;
-  readonly #gatherOutlets: number;
+  readonly #flushDelayMs: number;
+  readonly #minDelayedOutlets: number;
 
   /**
-   * `sliceOutlets` is how many outlets are written in one turn of the event loop. `gatherMs` is how long a round of
-   * `gatherOutlets` or more waits under load: messages that come by way of other processes come one by one, and would
-   * be written one by one.
+   * `sliceOutlets` is how many outlets are written in one turn of the event loop. `flushDelayMs` is how
+   * long a flush of `minDelayedOutlets` or more is delayed under load: messages from other processes arrive one by
+   * one, and would be written one by one.
    */
-  constructor({ sliceOutlets = SLICE_OUTLETS, gatherMs = 0, gatherOutlets = GATHER_OUTLETS } = {}) {
+  constructor({
+    sliceOutlets = MAX_SLICE_OUTLETS,
+    flushDelayMs = 0,
+    minDelayedOutlets = MIN_DELAYED_OUTLETS,
+  } = {}) {
     this.#sliceOutlets = sliceOutlets;
-    this.#gatherMs = gatherMs;
-    this.#gatherOutlets = gatherOutlets;
+    this.#flushDelayMs = flushDelayMs;
+    this.#minDelayedOutlets = minDelayedOutlets;
   }
 
   /** Adds a frame to what waits for the outlet; it is written before the event loop turns again, or soon after. */
@@ -70,7 +74,7 @@ export class Outbox {
   flush(outlet: Outlet): void {
     const { batch } = outlet;
     if (batch === undefined) return;
-    // Its place in the round stays and is passed over.
+    // It stays in the list, where the flush passes over it.
     outlet.batch = undefined;
     outlet.write(batch.bytes);
   }
@@ -78,14 +82,14 @@ export class Outbox {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // After the poll phase: all that was read in it shares the batch. The next tick would be too early for that.
+    // After the poll phase, so that all that was read in it shares the batch. `nextTick` would be too early.
     setImmediate(() => this.#writeSlice());
   }
 
   #writeSlice(): void {
     this.#scheduled = false;
     if (this.#writing.length === 0) {
-      if (this.#gather()) return;
+      if (this.#delayFlush()) return;
       this.#writing = this.#waiting;
       this.#waiting = [];
       this.#empty = new Batch(undefined, undefined);
@@ -93,7 +97,7 @@ export class Outbox {
 
     const end = Math.min(this.#next + this.#sliceOutlets, this.#writing.length);
     let bytes = 0;
-    while (this.#next < end && bytes < SLICE_BYTES) {
+    while (this.#next < end && bytes < MAX_SLICE_BYTES) {
       const outlet = this.#writing[this.#next] as Outlet;
       this.#next += 1;
       bytes += outlet.batch?.byteLength ?? 0;
@@ -102,7 +106,7 @@ export class Outbox {
     }
 
     if (this.#next === this.#writing.length) {
-      this.#mayGather = this.#frames >= GATHER_FRAMES * this.#writing.length;
+      this.#mayDelayNextFlush = this.#frames >= MIN_FRAMES_PER_OUTLET * this.#writing.length;
       this.#writing = [];
       this.#next = 0;
       this.#frames = 0;
@@ -110,13 +114,14 @@ export class Outbox {
     if (this.#writing.length > 0 || this.#waiting.length > 0) this.#schedule();
   }
 
-  /** Whether the next round is put off, which it is once. */
-  #gather(): boolean {
+  /** Delays the flush, if that pays; once, then it is written. Returns whether it did. */
+  #delayFlush(): boolean {
     const { length } = this.#waiting;
-    if (this.#gatherMs === 0 || !this.#mayGather || length < this.#gatherOutlets) return false;
-    this.#mayGather = false;
+    if (this.#flushDelayMs === 0 || !this.#mayDelayNextFlush || length < this.#minDelayedOutlets)
+      return false;
+    this.#mayDelayNextFlush = false;
     this.#scheduled = true;
-    setTimeout(() => this.#writeSlice(), this.#gatherMs);
+    setTimeout(() => this.#writeSlice(), this.#flushDelayMs);
     return true;
   }
 }

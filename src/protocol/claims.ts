@@ -8,14 +8,17 @@ export interface SignedClaims {
 }
 
 /** What a broadcast token asks for. */
-export interface Broadcast {
+export interface Publication {
   readonly channel: Channel;
   /** The JSON text that subscribers receive, exactly as it was signed. */
   readonly message: string;
 }
 
 /** Parses the claims of a broadcast token. `maxChannelLength` is in UTF-16 units. */
-export function parseBroadcast(signed: SignedClaims, maxChannelLength: number): Parsed<Broadcast> {
+export function parsePublication(
+  signed: SignedClaims,
+  maxChannelLength: number,
+): Parsed<Publication> {
   const channel = parseChannel(signed.claims['channel'], maxChannelLength);
   if (!channel.ok) {
     return { ok: false, reason: channelFaultText(channel.reason, maxChannelLength) };

@@ -62,7 +62,7 @@ export class Authentication {
     if (config.enforceTokenExpiry) this.#extendExpiry(grant.value);
 
     const waiting: PendingToken = { channels, isReady: false };
-    waiting.isReady = broker.join(this.#connection, channels, () => {
+    waiting.isReady = broker.subscribe(this.#connection, channels, () => {
       waiting.isReady = true;
       this.#confirmReady();
     });
@@ -93,7 +93,7 @@ export class Authentication {
     this.#clearTimeout();
     this.#clearExpiry();
     this.#pending = undefined;
-    this.#context.broker.leave(this.#connection);
+    this.#context.broker.unsubscribe(this.#connection);
   }
 
   #refuse(disconnect: Disconnect, failure: AuthenticationFailure): void {

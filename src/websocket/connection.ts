@@ -208,7 +208,7 @@ export class Connection implements Subscriber, Outlet, CountedConnection, WebSoc
   /** Safe to call twice. */
   #leave(): void {
     this.#authentication.stop();
-    this.#channelsLeft += this.#context.hub.remove(this);
+    this.#channelsLeft += this.#context.hub.unsubscribe(this);
     this.#context.connections.heartbeat.remove(this);
   }
 }

@@ -52,7 +52,7 @@ describe('Redis that is not there at the start', () => {
   it('is waited for: websockets are taken, and confirmed when it appears', async () => {
     const redis = await prepareRedis();
     const node = await startNode(redis);
-    await node.book.reads(/"level":50.*ECONNREFUSED.*Redis is away/);
+    await node.book.reads(/"level":50.*ECONNREFUSED.*Redis connection lost, reconnecting/);
     expect(await node.health()).toEqual({
       status: 503,
       body: '{"status":"broker unavailable"}',

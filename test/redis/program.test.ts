@@ -124,7 +124,9 @@ describe('the program with REDIS_URL', () => {
     expect(await trusting.ended).toEqual({ code: 0, signal: null });
 
     const strict = await start(url);
-    await strict.prints(/"level":50.*unable to verify the first certificate.*Redis is away/);
+    await strict.prints(
+      /"level":50.*unable to verify the first certificate.*Redis connection lost, reconnecting/,
+    );
   });
 
   it('answers what is there when a node dies between a broadcast and its reply', async () => {
@@ -181,7 +183,7 @@ describe('the end of a program with REDIS_URL', () => {
     async (processes) => {
       const { url } = await prepareRedis();
       const program = await start(url, { WEB_CONCURRENCY: processes });
-      await program.prints(/Redis is away/);
+      await program.prints(/Redis connection lost, reconnecting/);
       await program.listening();
       await endsWell(program);
     },

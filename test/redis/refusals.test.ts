@@ -23,7 +23,7 @@ describe('Redis that refuses PUBLISH', () => {
     const { redis, url } = await startRedisWithout('-publish');
     const node = await startNode({ url });
     await node.book.reads(
-      /"level":50.*"error":"PUBLISH refused: NOPERM [^"]*publish.*Redis is away/,
+      /"level":50.*"error":"PUBLISH refused: NOPERM [^"]*publish.*Redis connection lost, reconnecting/,
     );
     expect(await node.health()).toEqual({
       status: 503,
@@ -96,10 +96,12 @@ describe('a replica', () => {
     const { master, other, otherUrl } = await startReplication();
     await other.command('REPLICAOF', '127.0.0.1', String(master.port));
     const node = await startNode({ url: otherUrl });
-    await node.book.reads(/"level":50.*"error":"REDIS_URL leads to a replica[^"]*".*Redis is away/);
+    await node.book.reads(
+      /"level":50.*"error":"REDIS_URL leads to a replica[^"]*".*Redis connection lost, reconnecting/,
+    );
     expect(await post(node, {})).toEqual(UNAVAILABLE);
     expect(await node.health()).toMatchObject({ status: 503 });
-    expect(node.book.text).not.toMatch(/Redis is there|broker available/);
+    expect(node.book.text).not.toMatch(/Redis connected|broker available/);
 
     await other.command('REPLICAOF', 'NO', 'ONE');
 

@@ -3,9 +3,9 @@ import { runInNewContext } from 'node:vm';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { BrokerUnavailable } from '../../../src/broker/broker.ts';
-import { RemoteBroker } from '../../../src/broker/broker-distributed.ts';
+import { DistributedBroker } from '../../../src/broker/broker-distributed.ts';
 import type { Bus, BusListener } from '../../../src/broker/bus.ts';
-import { ClusterBus, Exchange } from '../../../src/broker/bus-cluster.ts';
+import { ClusterBus, TopicRouter } from '../../../src/broker/bus-cluster.ts';
 import { payloadOf } from '../../../src/hub/frame.ts';
 import { Hub } from '../../../src/hub/hub.ts';
 import type { Channel } from '../../../src/protocol/channel.ts';
@@ -21,13 +21,13 @@ const silent = pino({ level: 'silent' });
 
 /** Nodes on the bus of a cluster, with the event loop between worker and primary in place of processes. */
 class FakeCluster {
-  readonly #exchange = new Exchange<ClusterBus>((bus, message) => {
+  readonly #topics = new TopicRouter<ClusterBus>((bus, message) => {
     setImmediate(() => bus.receive(message));
   });
 
   join(): ClusterBus {
     const bus: ClusterBus = new ClusterBus((message) => {
-      setImmediate(() => this.#exchange.receive(bus, message));
+      setImmediate(() => this.#topics.receive(bus, message));
     });
     return bus;
   }
@@ -391,13 +391,13 @@ describe('a node whose bus comes and goes', () => {
   });
 });
 
-describe('RemoteBroker', () => {
+describe('DistributedBroker', () => {
   function createBroker() {
     const hub = new Hub();
     const bus = new ManualBus();
     const changes: boolean[] = [];
     const malformed: string[] = [];
-    const broker = new RemoteBroker(hub, bus, {
+    const broker = new DistributedBroker(hub, bus, {
       prefix: 'p:',
       onChange: (isAvailable) => changes.push(isAvailable),
       onMalformed: (topic) => malformed.push(topic),
@@ -413,50 +413,50 @@ describe('RemoteBroker', () => {
     const { bus, broker } = createBroker();
     await bus.comeUp();
     const other = { deliver: () => true };
-    const joined = vi.fn();
-    expect(broker.join(subscriber, [channel, channel], joined)).toBe(false);
-    expect(broker.join(other, [channel], joined)).toBe(false);
+    const subscribed = vi.fn();
+    expect(broker.subscribe(subscriber, [channel, channel], subscribed)).toBe(false);
+    expect(broker.subscribe(other, [channel], subscribed)).toBe(false);
     expect(bus.subscribing.map(({ topics }) => topics)).toEqual([['p:channel:a']]);
-    expect(joined).toHaveBeenCalledTimes(0);
+    expect(subscribed).toHaveBeenCalledTimes(0);
     await bus.confirmAll();
-    expect(joined).toHaveBeenCalledTimes(2);
-    expect(broker.join({ deliver: () => true }, [], joined)).toBe(true);
-    expect(broker.join(other, [channel], joined)).toBe(true);
+    expect(subscribed).toHaveBeenCalledTimes(2);
+    expect(broker.subscribe({ deliver: () => true }, [], subscribed)).toBe(true);
+    expect(broker.subscribe(other, [channel], subscribed)).toBe(true);
 
-    broker.leave(subscriber);
-    broker.leave(subscriber);
+    broker.unsubscribe(subscriber);
+    broker.unsubscribe(subscriber);
     expect(bus.unsubscribed).toEqual([]);
-    broker.leave(other);
+    broker.unsubscribe(other);
     expect(bus.unsubscribed).toEqual([['p:channel:a']]);
   });
 
-  it('waits for a new confirmation when a channel was left and joined again meanwhile', async () => {
+  it('waits for a new confirmation when a channel was left and subscribed again meanwhile', async () => {
     const { bus, broker } = createBroker();
     await bus.comeUp();
-    const joined = vi.fn();
-    broker.join(subscriber, [channel], () => joined('left'));
-    broker.leave(subscriber);
-    broker.join(subscriber, [channel], () => joined('again'));
+    const subscribed = vi.fn();
+    broker.subscribe(subscriber, [channel], () => subscribed('left'));
+    broker.unsubscribe(subscriber);
+    broker.subscribe(subscriber, [channel], () => subscribed('again'));
 
     bus.subscribing[0]?.confirm();
     await settle();
-    expect(joined).not.toHaveBeenCalled();
+    expect(subscribed).not.toHaveBeenCalled();
     bus.subscribing[1]?.confirm();
     await settle();
-    expect(joined.mock.calls).toEqual([['again']]);
+    expect(subscribed.mock.calls).toEqual([['again']]);
   });
 
   it('forgets who leaves while it is away, though others wait for the same channel', async () => {
     const { bus, broker } = createBroker();
-    const joined = vi.fn();
-    broker.join(subscriber, [channel], () => joined('stayed'));
+    const subscribed = vi.fn();
+    broker.subscribe(subscriber, [channel], () => subscribed('stayed'));
     for (let n = 0; n < 3; n += 1) {
       const guest = { deliver: () => true };
-      broker.join(guest, [channel], () => joined('left'));
-      broker.leave(guest);
+      broker.subscribe(guest, [channel], () => subscribed('left'));
+      broker.unsubscribe(guest);
     }
     await bus.comeUp();
-    expect(joined.mock.calls).toEqual([['stayed']]);
+    expect(subscribed.mock.calls).toEqual([['stayed']]);
   });
 
   it('takes what was confirmed to a join before a loss for unconfirmed after it', async () => {
@@ -466,12 +466,12 @@ describe('RemoteBroker', () => {
     const early = 'early' as Channel;
     // As many as are renewed at once come before the channel that is confirmed early.
     const many = Array.from({ length: 1_000 }, (_, n) => `${n}` as Channel);
-    broker.join({ deliver: () => true }, [late], () => {});
-    broker.join({ deliver: () => true }, [...many, early], () => {});
+    broker.subscribe({ deliver: () => true }, [late], () => {});
+    broker.subscribe({ deliver: () => true }, [...many, early], () => {});
     bus.subscribing[1]?.confirm();
     await settle();
-    const joined = vi.fn();
-    expect(broker.join(subscriber, [early, late], joined)).toBe(false);
+    const subscribed = vi.fn();
+    expect(broker.subscribe(subscriber, [early, late], subscribed)).toBe(false);
 
     bus.listener?.down();
     bus.subscribing.length = 0;
@@ -485,20 +485,20 @@ describe('RemoteBroker', () => {
     await settle();
     expect(bus.subscribing[0]?.topics[0]).toBe('p:channel:late');
     await confirmNext();
-    expect(joined).not.toHaveBeenCalled();
+    expect(subscribed).not.toHaveBeenCalled();
     await confirmNext();
-    expect(joined).toHaveBeenCalledTimes(1);
+    expect(subscribed).toHaveBeenCalledTimes(1);
   });
 
   it('renews everything after a loss before it is available again', async () => {
     const { bus, broker, changes } = createBroker();
     await bus.comeUp();
-    broker.join(subscriber, [channel], () => {});
+    broker.subscribe(subscriber, [channel], () => {});
     await bus.confirmAll();
     bus.listener?.down();
-    let isJoined = false;
-    broker.join({ deliver: () => true }, [channel], () => {
-      isJoined = true;
+    let isSubscribed = false;
+    broker.subscribe({ deliver: () => true }, [channel], () => {
+      isSubscribed = true;
     });
 
     bus.listener?.up();
@@ -507,24 +507,24 @@ describe('RemoteBroker', () => {
     bus.carryProbe();
     await settle();
     expect(bus.subscribing.map(({ topics }) => topics)).toEqual([['p:channel:a']]);
-    expect([broker.isAvailable, isJoined]).toEqual([false, false]);
+    expect([broker.isAvailable, isSubscribed]).toEqual([false, false]);
     await bus.confirmAll();
-    expect([broker.isAvailable, isJoined]).toEqual([true, true]);
+    expect([broker.isAvailable, isSubscribed]).toEqual([true, true]);
     expect(changes).toEqual([true, false, true]);
   });
 
   it('takes no confirmation from before a loss for one after it', async () => {
     const { bus, broker } = createBroker();
     await bus.comeUp();
-    let isJoined = false;
-    broker.join(subscriber, [channel], () => {
-      isJoined = true;
+    let isSubscribed = false;
+    broker.subscribe(subscriber, [channel], () => {
+      isSubscribed = true;
     });
     const before = bus.subscribing.shift();
     bus.listener?.down();
     before?.confirm();
     await settle();
-    expect(isJoined).toBe(false);
+    expect(isSubscribed).toBe(false);
   });
 
   it('adds up the answers of all nodes that were reached, in whatever order they come', async () => {
@@ -644,11 +644,11 @@ describe('RemoteBroker', () => {
 
   it('keeps nothing of those who waited for it and left', async () => {
     const { bus, broker } = createBroker();
-    broker.join(subscriber, [channel], () => {});
+    broker.subscribe(subscriber, [channel], () => {});
     const comeAndGo = () => {
       const visitor = { deliver: () => true };
-      broker.join(visitor, [channel], () => visitor.deliver());
-      broker.leave(visitor);
+      broker.subscribe(visitor, [channel], () => visitor.deliver());
+      broker.unsubscribe(visitor);
       return new WeakRef(visitor);
     };
     const visitors = Array.from({ length: 100 }, comeAndGo);

@@ -1,15 +1,15 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { type Letters, Mailbox } from '../../../src/broker/message-batcher.ts';
+import { type MessageBatch, MessageBatcher } from '../../../src/broker/message-batcher.ts';
 
-it('posts what was put in one turn as one message, in its order', async () => {
-  const posted: Letters<number>[] = [];
-  const mailbox = new Mailbox<number>((letters) => posted.push(letters));
-  mailbox.put(1);
-  mailbox.put(2);
+it('posts the messages of one turn as one batch, in its order', async () => {
+  const posted: MessageBatch<number>[] = [];
+  const batcher = new MessageBatcher<number>((batch) => posted.push(batch));
+  batcher.add(1);
+  batcher.add(2);
   expect(posted).toEqual([]);
   await setImmediate();
-  mailbox.put(3);
+  batcher.add(3);
   await setImmediate();
-  expect(posted.map(({ letters }) => letters)).toEqual([[1, 2], [3]]);
+  expect(posted.map(({ messages }) => messages)).toEqual([[1, 2], [3]]);
 });

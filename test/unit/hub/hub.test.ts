@@ -43,7 +43,7 @@ describe('Hub', () => {
     hub.subscribe(alice, channel('a'));
     hub.subscribe(bob, channel('a'));
 
-    expect(hub.publish(channel('a'), '{"n":1}')).toBe(2);
+    expect(hub.publish({ channel: channel('a'), message: '{"n":1}' })).toBe(2);
 
     expect(alice.frames[1]?.bytes.toString('latin1')).toBe('\x81\x07{"n":1}');
     expect(alice.frames[1]).toBe(bob.frames[1]);
@@ -56,7 +56,7 @@ describe('Hub', () => {
     for (const subscriber of subscribers) hub.subscribe(subscriber, channel('a'));
     hub.subscribe(new Recorder(y), channel('b'));
 
-    expect(hub.publish(channel('a'), '{}')).toBe(5);
+    expect(hub.publish({ channel: channel('a'), message: '{}' })).toBe(5);
 
     const frames = subscribers.map((subscriber) => subscriber.frames[1]);
     expect(frames.map((frame) => frame && payloadOf(frame).toString())).toEqual([
@@ -77,7 +77,7 @@ describe('Hub', () => {
     hub.subscribe(alice, channel('a'));
     hub.subscribe(bob, channel('a'));
     alice.open = false;
-    expect(hub.publish(channel('a'), '{}')).toBe(1);
+    expect(hub.publish({ channel: channel('a'), message: '{}' })).toBe(1);
     expect(hub.deliveries).toBe(3);
   });
 
@@ -97,7 +97,7 @@ describe('Hub', () => {
       vi.spyOn(Map.prototype, 'forEach'),
     ];
 
-    hub.remove(alice);
+    hub.unsubscribe(alice);
 
     const counts = [lookups, deletions, ...scans].map((spy) => spy.mock.calls.length);
     vi.restoreAllMocks();
@@ -136,13 +136,15 @@ describe('Hub', () => {
               pairs.push([step.subscriber, step.name]);
             }
           } else if (step.kind === 'remove') {
-            hub.remove(at(step.subscriber));
+            hub.unsubscribe(at(step.subscriber));
             pairs = pairs.filter(([who]) => who !== step.subscriber);
           } else {
             const before = subscribers.map(({ frames }) => frames.length);
             const askedBefore = [...kindOf.values()].map(({ asked }) => asked);
             const expected = pairs.filter(([, what]) => what === step.name).map(([who]) => who);
-            expect(hub.publish(channel(step.name), '{}')).toBe(expected.length);
+            expect(hub.publish({ channel: channel(step.name), message: '{}' })).toBe(
+              expected.length,
+            );
             deliveries += expected.length;
             subscribers.forEach(({ frames }, index) => {
               const received = frames.slice(before[index]).map((frame) => `${payloadOf(frame)}`);

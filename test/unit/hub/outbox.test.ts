@@ -92,7 +92,7 @@ describe('Outbox', () => {
       const compressions = vi.spyOn(compressor, 'encode');
       const joins = vi.spyOn(Buffer, 'concat');
 
-      for (const text of ['1', long, '3']) hub.publish('a' as Channel, text);
+      for (const text of ['1', long, '3']) hub.publish({ channel: 'a' as Channel, message: text });
       vi.runAllTimers();
 
       const counts = {
@@ -129,7 +129,7 @@ describe('Outbox', () => {
   });
 
   it('lets a round wait for more messages, once, when the last one had several for each', () => {
-    const outbox = new Outbox({ gatherMs: 5, gatherOutlets: 3 });
+    const outbox = new Outbox({ flushDelayMs: 5, minDelayedOutlets: 3 });
     const connections = Array.from({ length: 3 }, () => new FakeConnection(outbox));
     const deliver = (text: string, to = connections) => {
       const frame = encodeFrame(text);
@@ -208,8 +208,8 @@ describe('Outbox', () => {
         const hub = new Hub();
         const outbox = new Outbox({
           sliceOutlets: slice,
-          gatherMs: gathers ? 5 : 0,
-          gatherOutlets: 2,
+          flushDelayMs: gathers ? 5 : 0,
+          minDelayedOutlets: 2,
         });
         const shouting: Kind = { encode: (frame) => encodeFrame(`${payloadOf(frame)}!`) };
         const connections = Array.from(
@@ -227,13 +227,13 @@ describe('Outbox', () => {
               if (connection.open) hub.subscribe(connection, step.name as Channel);
               break;
             case 'publish':
-              hub.publish(step.name as Channel, JSON.stringify({ n }));
+              hub.publish({ channel: step.name as Channel, message: JSON.stringify({ n }) });
               break;
             case 'turn':
               turn();
               break;
             case 'end':
-              hub.remove(connection);
+              hub.unsubscribe(connection);
               outbox.flush(connection);
               connection.open = false;
               break;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TokenVerifier } from '../../../src/auth/token-verifier.ts';
-import { parseBroadcast, parseSubscription } from '../../../src/protocol/claims.ts';
+import { parsePublication, parseSubscription } from '../../../src/protocol/claims.ts';
 import { memberText } from '../../../src/protocol/json.ts';
 import { parseBroadcastBody, parseClientMessage } from '../../../src/protocol/messages.ts';
 import { SECRET, signText } from '../../support/tokens.ts';
@@ -134,7 +134,7 @@ describe('the parsers', () => {
       fc.property(claims, (value) => {
         const json = JSON.stringify(value);
         const signed = { claims: JSON.parse(json), json };
-        const broadcast = parseBroadcast(signed, 255);
+        const broadcast = parsePublication(signed, 255);
         if (broadcast.ok) {
           expect(JSON.parse(broadcast.value.message)).toBeTypeOf('object');
           expect(broadcast.value.channel).toBe(value.channel);
