@@ -3,8 +3,9 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Compressor } from '../../src/hub/compressor.ts';
 import { encodeFrame } from '../../src/hub/frame.ts';
 import { acceptableOffer } from '../../src/websocket/extensions.ts';
+import { clientFrame } from '../support/client-frame.ts';
+import { handshake } from '../support/handshake.ts';
 import { recordingLog } from '../support/log.ts';
-import { clientFrame, handshake } from '../support/raw.ts';
 import { startServer } from '../support/server.ts';
 import { sign } from '../support/tokens.ts';
 

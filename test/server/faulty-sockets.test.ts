@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest';
-import { clientFrame, handshake, type RawConnection } from '../support/raw.ts';
+import { clientFrame } from '../support/client-frame.ts';
+import { handshake } from '../support/handshake.ts';
+import type { RawConnection } from '../support/raw.ts';
 import { startServer } from '../support/server.ts';
 import { sign } from '../support/tokens.ts';
 

@@ -5,8 +5,9 @@ import { disconnects } from '../../src/protocol/close-codes.ts';
 import { Clock } from '../../src/websocket/clock.ts';
 import { Heartbeat, type PingedConnection } from '../../src/websocket/heartbeat.ts';
 import { connectClient } from '../support/client.ts';
+import { clientFrame } from '../support/client-frame.ts';
+import { handshake } from '../support/handshake.ts';
 import { startProgram, temporaryFolder } from '../support/program.ts';
-import { clientFrame, handshake } from '../support/raw.ts';
 import { startServer } from '../support/server.ts';
 import { SECRET, sign } from '../support/tokens.ts';
 

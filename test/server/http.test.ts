@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { handshake } from '../support/raw.ts';
+import { handshake } from '../support/handshake.ts';
 import { startServer } from '../support/server.ts';
 import { sign } from '../support/tokens.ts';
 

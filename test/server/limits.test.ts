@@ -2,7 +2,9 @@ import { once } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { TimerWheel } from '../../src/websocket/timer-wheel.ts';
-import { clientFrame, handshake, type RawConnection } from '../support/raw.ts';
+import { clientFrame } from '../support/client-frame.ts';
+import { handshake } from '../support/handshake.ts';
+import type { RawConnection } from '../support/raw.ts';
 import { startServer } from '../support/server.ts';
 import { now, SECRET, sign } from '../support/tokens.ts';
 

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { DisconnectLog } from '../../src/telemetry/disconnect-log.ts';
 import { rateLimited } from '../../src/telemetry/log.ts';
+import { handshake } from '../support/handshake.ts';
 import { recordingLog } from '../support/log.ts';
-import { handshake } from '../support/raw.ts';
 import { startServer } from '../support/server.ts';
 import { sign } from '../support/tokens.ts';
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { clientFrame, handshake } from '../support/raw.ts';
+import { clientFrame } from '../support/client-frame.ts';
+import { handshake } from '../support/handshake.ts';
 import { startServer } from '../support/server.ts';
 import { sign } from '../support/tokens.ts';
 

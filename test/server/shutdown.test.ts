@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import { createServer } from '../../src/server.ts';
 import { spreadOver } from '../../src/websocket/drain.ts';
-import { handshake } from '../support/raw.ts';
+import { handshake } from '../support/handshake.ts';
 import { startServer } from '../support/server.ts';
 import { sign } from '../support/tokens.ts';
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { clientFrame, handshake } from '../support/raw.ts';
+import { clientFrame } from '../support/client-frame.ts';
+import { handshake } from '../support/handshake.ts';
 import { startServer } from '../support/server.ts';
 import { now, sign, signText } from '../support/tokens.ts';
 

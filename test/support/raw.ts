@@ -2,9 +2,6 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-export { clientFrame } from './client-frame.ts';
-export { handshake } from './handshake.ts';
-
 export interface RawReply {
   readonly status: number;
   /** Names in lower case. */

@@ -5,8 +5,6 @@ import { join } from 'node:path';
 import { createClient } from 'redis';
 import { endChild } from './child-cleanup.ts';
 
-export { freePort } from './free-port.ts';
-
 /** A real `redis-server` that keeps nothing on disk. It can be killed and started again on the same port. */
 export class RedisServer {
   readonly port: number;

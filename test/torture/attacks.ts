@@ -1,25 +1,22 @@
 import type { Attack } from './attack.ts';
-import { finishedBodies, tinyChunks, unfinishedBodies } from './bodies.ts';
+import { malformedBroadcasts } from './broadcasts.ts';
+import { brokenFrames } from './broken-frames.ts';
+import { greedyTokens, strangeNames } from './channels.ts';
 import { churn } from './churn.ts';
-import { brokenFrames, oddButLegal, pingsInChunks, pingsUnread, tinyFragments } from './frames.ts';
+import { oddButLegal, pingsInChunks, pingsUnread, tinyFragments } from './frames.ts';
 import { fuzzedFrames, fuzzedHttp } from './fuzz.ts';
-import { malformedHttp, oversizedBodies, oversizedHeaders, slowHttp } from './http.ts';
-import { idleConnections } from './idle.ts';
-import {
-  greedyTokens,
-  ignoredMessages,
-  malformedBroadcasts,
-  malformedMessages,
-  strangeNames,
-} from './messages.ts';
+import { malformedHttp, oversizedBodies, oversizedHeaders, slowHttp } from './http-requests.ts';
+import { idleConnections } from './idle-connections.ts';
+import { ignoredMessages, malformedMessages } from './messages.ts';
+import { finishedBodies, tinyChunks, unfinishedBodies } from './request-bodies.ts';
 import { resets } from './resets.ts';
-import { slowReadersEnded, unreadConfirmations } from './slow.ts';
+import { slowReadersClosed, unreadConfirmations } from './slow-readers.ts';
 import { forgedTokens } from './tokens.ts';
 import { refusedUpgrades, upgradeFlood } from './upgrades.ts';
 
 /** Runs beside all others, from the beginning of a round to its end. */
 export const SLOW_HTTP = 'slow and half-open HTTP';
-/** Needs the honest too: they receive the messages that these do not read. */
+/** Needs the control group, which publishes the messages that these do not read. */
 export const SLOW_READERS = 'slow readers';
 
 /** Every attack by its name, in the order of a round. */
@@ -45,7 +42,7 @@ export const attacks: Readonly<Record<string, Attack>> = {
   'ignored messages': ignoredMessages,
   'strange names': strangeNames,
   'greedy tokens': greedyTokens,
-  [SLOW_READERS]: slowReadersEnded,
+  [SLOW_READERS]: slowReadersClosed,
   'unread confirmations': unreadConfirmations,
   resets,
   churn,

@@ -1,69 +1,70 @@
+import { clientFrame } from '../support/client-frame.ts';
+import { Random } from '../support/random.ts';
 import { sign } from '../support/tokens.ts';
-import { type Attack, inParallel, Random, seedFor, type Target, times } from './attack.ts';
-import { Tally } from './tally.ts';
+import { type Attack, inParallel, seedFor, type Target, times } from './attack.ts';
 import {
   authenticate,
   closeFrame,
-  frame,
   HANDSHAKE,
   PING_MESSAGE,
   PONG_TEXT,
   subscribe,
   subscribedText,
-  WireClient,
-} from './wire.ts';
+} from './client-messages.ts';
+import { ResultCollector } from './result-collector.ts';
+import { WireClient } from './wire-client.ts';
 
-/** A way to leave; resolves to whether the server did what it should. */
-type Leave = (client: WireClient) => Promise<boolean>;
+/** A way to disconnect. Resolves to whether the server reacted as it should. */
+type Disconnect = (client: WireClient) => Promise<boolean>;
 
-const LEAVES: Readonly<Record<string, Leave>> = {
+const DISCONNECTS: Readonly<Record<string, Disconnect>> = {
   'a close frame': async (client) => {
     client.send(closeFrame(1000, 'bye'));
-    await client.gone;
+    await client.disconnected;
     return client.closedWith(1000, 'bye');
   },
   'an empty close frame': async (client) => {
-    client.send(frame('', { first: 0x88 }));
-    await client.gone;
+    client.send(clientFrame('', { first: 0x88 }));
+    await client.disconnected;
     return client.closedWith(1005);
   },
   'a FIN': async (client) => {
     client.socket.end();
-    await client.gone;
+    await client.disconnected;
     return client.fault === undefined;
   },
   'a reset': async (client) => {
     client.socket.resetAndDestroy();
-    await client.gone;
+    await client.disconnected;
     return true;
   },
-  'a message that is none': async (client) => {
-    client.send(frame('bye'));
-    await client.gone;
+  'an invalid message': async (client) => {
+    client.send(clientFrame('bye'));
+    await client.disconnected;
     return client.closedWith(4400, 'Invalid message');
   },
   'a bad token': async (client) => {
     client.send(authenticate('bye'));
-    await client.gone;
+    await client.disconnected;
     return client.closedWith(4401, 'Not Authorized!');
   },
   'a broken frame': async (client) => {
-    client.send(frame('bye', { mask: null }));
-    await client.gone;
+    client.send(clientFrame('bye', { masked: false }));
+    await client.disconnected;
     return client.closedWith(1002);
   },
   'half a frame': async (client) => {
     client.send(PING_MESSAGE.subarray(0, 9));
     client.socket.end();
-    await client.gone;
+    await client.disconnected;
     return client.fault === undefined;
   },
 };
 
-/** A way to come; resolves to whether the server answered as it should. */
-type Arrive = (client: WireClient, channels: readonly string[]) => Promise<boolean>;
+/** A way to connect. Resolves to whether the server answered as it should. */
+type Connect = (client: WireClient, channels: readonly string[]) => Promise<boolean>;
 
-const ARRIVALS: readonly Arrive[] = [
+const CONNECTS: readonly Connect[] = [
   async (client, channels) => {
     client.send(HANDSHAKE, subscribe(channels));
     await client.received(channels.length);
@@ -86,25 +87,30 @@ const ARRIVALS: readonly Arrive[] = [
   async (client) => client.send(HANDSHAKE).upgraded(),
 ];
 
-async function visit({ port, round }: Target, tally: Tally, random: Random, index: number) {
+async function visit(
+  { port, round }: Target,
+  results: ResultCollector,
+  random: Random,
+  index: number,
+) {
   const channels = Array.from(
     { length: 1 + random.below(4) },
     (_, n) => `visit ${round} ${index} ${n}`,
   );
-  const how = random.pick(Object.keys(LEAVES));
-  tally.handshakes += 1;
+  const how = random.pick(Object.keys(DISCONNECTS));
+  results.handshakes += 1;
   const client = new WireClient(port);
-  const arrived = await random.pick(ARRIVALS)(client, channels);
-  const then = arrived ? '' : client.describe();
+  const connected = await random.pick(CONNECTS)(client, channels);
+  const then = connected ? '' : client.describe();
   client.frames.length = 0;
-  const left = (await LEAVES[how]?.(client)) === true;
-  tally.check(arrived && left, () => `leaving by ${how}: ${then} ${client.describe()}`);
+  const left = (await DISCONNECTS[how]?.(client)) === true;
+  results.check(connected && left, () => `disconnecting by ${how}: ${then} ${client.describe()}`);
 }
 
-/** Comes, authenticates for channels that nobody else has, and goes, in every manner. */
+/** Connects, subscribes to channels of its own and disconnects, in every way. */
 export const churn: Attack = async (target) => {
-  const tally = new Tally();
+  const results = new ResultCollector();
   const random = new Random(seedFor(target, 'churn'));
-  await inParallel(times(target, 50_000), 100, (index) => visit(target, tally, random, index));
-  return tally.outcome;
+  await inParallel(times(target, 50_000), 100, (index) => visit(target, results, random, index));
+  return results.outcome;
 };

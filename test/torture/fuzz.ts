@@ -1,13 +1,17 @@
 import fc from 'fast-check';
+import { clientFrame } from '../support/client-frame.ts';
+import { handshake } from '../support/handshake.ts';
 import { sign } from '../support/tokens.ts';
 import { type Attack, seedFor, type Target, times } from './attack.ts';
-import { post, talkHttp } from './http-wire.ts';
-import { Tally } from './tally.ts';
-import { closeFrame, frame, HANDSHAKE, handshake, subscribe, WireClient } from './wire.ts';
+import { closeFrame, HANDSHAKE, subscribe } from './client-messages.ts';
+import { post, sendHttp } from './http-client.ts';
+import { ResultCollector } from './result-collector.ts';
+import { WireClient } from './wire-client.ts';
 
-/** Properties that run beside each other: one alone would wait for the network most of the time. */
+/** Checks that run at a time: a single one would wait for the network most of the time. */
 const LANES = 16;
 
+/** Of all answers that the contract has for such requests. */
 const STATUSES = new Set([100, 200, 400, 404, 405, 408, 413, 417, 426, 431]);
 
 const anyBytes = fc.uint8Array({ maxLength: 400 }).map((bytes) => Buffer.from(bytes));
@@ -26,21 +30,21 @@ const anyFrame = fc
     lengthBytes: fc.constantFrom(undefined, undefined, undefined, 2, 8),
   })
   .map(({ first, payload, mask, lengthBytes }) =>
-    frame(payload, {
+    clientFrame(payload, {
       first,
-      // Mostly masked, or nothing would get past the first frame.
-      ...(mask !== null || first % 7 === 0 ? { mask } : {}),
+      // Mostly masked, or the server would read no more than the first frame.
+      ...(mask === null ? { masked: first % 7 !== 0 } : { mask }),
       ...(lengthBytes === 2 || lengthBytes === 8 ? { lengthBytes } : {}),
     }),
   );
 
-const goodFrames = [
-  frame('{"event":"ping"}'),
+const CORRECT_FRAMES = [
+  clientFrame('{"event":"ping"}'),
   subscribe(['fuzz']),
-  frame('abc', { first: 0x89 }),
-  frame('{"event":', { first: 0x01 }),
-  frame('"ping"}', { first: 0x80 }),
-  frame('binary', { first: 0x82 }),
+  clientFrame('abc', { first: 0x89 }),
+  clientFrame('{"event":', { first: 0x01 }),
+  clientFrame('"ping"}', { first: 0x80 }),
+  clientFrame('binary', { first: 0x82 }),
   closeFrame(1000, 'bye'),
 ];
 
@@ -70,11 +74,11 @@ const hostileFrames = fc.oneof(
   anyBytes,
   fc.array(anyFrame, { minLength: 1, maxLength: 8 }).map((frames) => Buffer.concat(frames)),
   fc
-    .tuple(fc.array(fc.constantFrom(...goodFrames), { minLength: 1, maxLength: 8 }), edits)
+    .tuple(fc.array(fc.constantFrom(...CORRECT_FRAMES), { minLength: 1, maxLength: 8 }), edits)
     .map(([frames, changes]) => mutate(Buffer.concat(frames), changes)),
 );
 
-const GOOD_REQUESTS = [
+const CORRECT_REQUESTS = [
   handshake(),
   'GET /info.json HTTP/1.1\r\nHost: a\r\n\r\n',
   'GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n',
@@ -85,27 +89,27 @@ const GOOD_REQUESTS = [
 const hostileRequest = fc.oneof(
   anyBytes,
   fc
-    .tuple(fc.array(fc.constantFrom(...GOOD_REQUESTS), { minLength: 1, maxLength: 3 }), edits)
+    .tuple(fc.array(fc.constantFrom(...CORRECT_REQUESTS), { minLength: 1, maxLength: 3 }), edits)
     .map(([requests, changes]) => mutate(Buffer.concat(requests), changes)),
 );
 
-/** Runs one property many times, in lanes of their own seeds; a counter-example comes shrunk and with its seed. */
+/** Checks many inputs. Each lane has a seed of its own. Reports a counterexample shrunk and with its seed. */
 async function assertMany(
   target: Target,
-  tally: Tally,
+  results: ResultCollector,
   name: string,
   full: number,
   bytes: fc.Arbitrary<Buffer>,
-  judge: (bytes: Buffer) => Promise<string | undefined>,
+  describeFault: (bytes: Buffer) => Promise<string | undefined>,
 ): Promise<void> {
   const seed = seedFor(target, name);
   await Promise.all(
     Array.from({ length: LANES }, async (_, lane) => {
       const property = fc.asyncProperty(bytes, async (hostile) => {
-        tally.message(hostile);
-        const fault = await judge(hostile);
+        results.addMessage(hostile);
+        const fault = await describeFault(hostile);
         if (fault !== undefined) throw new Error(fault);
-        tally.check(true, () => '');
+        results.check(true, () => '');
       });
       const details = await fc.check(property, {
         seed: seed + lane,
@@ -114,7 +118,7 @@ async function assertMany(
       if (details.failed) {
         const [shrunk] = details.counterexample ?? [];
         const why = (details.errorInstance as Error | null)?.message;
-        tally.check(
+        results.check(
           false,
           () =>
             `${name}, seed ${details.seed}, path ${details.counterexamplePath}: ${why}; ${shrunk?.toString('hex')}`,
@@ -124,7 +128,7 @@ async function assertMany(
   );
 }
 
-/** Codes of the server's own and those that it may echo; 1005 stands for none. */
+/** Codes that the server sends or may echo. 1005 stands for a close frame without a code. */
 function isLegal(code: number): boolean {
   return (
     (code >= 1000 && code <= 1014 && code !== 1004 && code !== 1006) ||
@@ -132,37 +136,37 @@ function isLegal(code: number): boolean {
   );
 }
 
-/** Random bytes, random frames and mutated good ones behind a handshake. */
+/** A handshake, then random bytes, random frames or mutated correct ones. */
 export const fuzzedFrames: Attack = async (target) => {
-  const tally = new Tally();
-  await assertMany(target, tally, 'frames', 20_000, hostileFrames, async (bytes) => {
-    tally.handshakes += 1;
+  const results = new ResultCollector();
+  await assertMany(target, results, 'frames', 20_000, hostileFrames, async (bytes) => {
+    results.handshakes += 1;
     const client = new WireClient(target.port).send(HANDSHAKE, bytes);
-    // Whatever it still waits for will not come.
+    // Nothing else is sent, so that the server does not wait for the rest.
     client.socket.end();
-    await client.gone;
+    await client.disconnected;
     const { close, reply, fault } = client;
     if (fault !== undefined) return fault;
     if (reply?.status !== 101) return `handshake answered ${client.describe()}`;
     return close === undefined || isLegal(close.code) ? undefined : client.describe();
   });
-  return tally.outcome;
+  return results.outcome;
 };
 
-/** Random bytes and mutated requests on the HTTP path: whole answers with a promised status, or the end. */
+/** Random bytes and mutated HTTP requests. Each is answered as documented, or the connection is closed. */
 export const fuzzedHttp: Attack = async (target) => {
-  const tally = new Tally();
-  await assertMany(target, tally, 'requests', 10_000, hostileRequest, async (bytes) => {
-    const talk = await talkHttp(target.port, bytes, { finish: true });
-    const strange = talk.replies.find(
+  const results = new ResultCollector();
+  await assertMany(target, results, 'requests', 10_000, hostileRequest, async (bytes) => {
+    const exchange = await sendHttp(target.port, bytes, { finish: true });
+    const unexpected = exchange.replies.find(
       ({ status, headers, body }) =>
         status !== 101 &&
         (!STATUSES.has(status) ||
           (status >= 400 && !/^\{"error":"[^"]+"\}$/.test(body) && body !== '') ||
           !('content-type' in headers)),
     );
-    if (strange !== undefined) return JSON.stringify(strange);
+    if (unexpected !== undefined) return JSON.stringify(unexpected);
     return undefined;
   });
-  return tally.outcome;
+  return results.outcome;
 };

@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createClient } from 'redis';
+import { Random } from '../support/random.ts';
 import type { RedisServer } from '../support/redis.ts';
-import { Random } from './attack.ts';
 
 const PREFIX = 'bifrost:';
 const PAUSE_MS = 20;
-/** Of texts a round; each goes to a topic that somebody is subscribed to. */
-const TEXTS_A_ROUND = 5;
+/** Texts between two pauses, each to a topic that a node is subscribed to. */
+const TEXTS_PER_ROUND = 5;
 
 /**
- * Somebody else's program, which publishes under the prefix of the nodes: on their channels, to the nodes themselves
- * and to all that count. Nothing of it has the form of a node's text, so nothing may come of it.
+ * Another program that publishes under the prefix of the nodes: on the topics of channels, of single nodes and of all
+ * nodes. None of its texts has the form of a node's, so nodes must drop them all.
  */
 export class GarbagePublisher {
   readonly #redis: RedisServer;
@@ -34,13 +34,13 @@ export class GarbagePublisher {
     this.#running = this.#run();
   }
 
-  /** Resolves when the last text is on its way. */
+  /** Resolves when the last text has been published. */
   async stop(): Promise<void> {
     this.#isOver = true;
     await this.#running;
   }
 
-  /** Comes back whenever Redis does. */
+  /** Reconnects whenever Redis has been started again. */
   async #run(): Promise<void> {
     while (!this.#isOver) {
       const client = createClient({
@@ -52,13 +52,13 @@ export class GarbagePublisher {
         await client.connect();
         while (!this.#isOver) {
           const topics = await client.pubSubChannels(`${PREFIX}*`);
-          for (let n = 0; n < TEXTS_A_ROUND && topics.length > 0; n += 1) {
+          for (let n = 0; n < TEXTS_PER_ROUND && topics.length > 0; n += 1) {
             this.#received += await client.publish(this.#random.pick(topics), this.#text());
           }
           await delay(PAUSE_MS);
         }
       } catch {
-        // Redis was killed once more.
+        // Redis was killed.
         await delay(PAUSE_MS);
       } finally {
         client.destroy();
@@ -66,7 +66,7 @@ export class GarbagePublisher {
     }
   }
 
-  /** Nearly what nodes say to each other. */
+  /** Texts that resemble those of nodes. */
   #text(): string {
     const random = this.#random;
     const id = random.below(1_000);

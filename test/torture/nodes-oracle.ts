@@ -1,21 +1,21 @@
-// What must be true of every broadcast, judged from the outside: from what was posted, what was answered, what each
-// socket received and when a node was killed or lost Redis. All times are of one clock, in milliseconds since 1970.
+// Checks what the contract promises of every broadcast, from what was posted, answered and received, and from when a
+// node was killed or lost Redis. All times are of one clock, in milliseconds since 1970.
 
-/** What came of a `POST /broadcast`. */
+/** The outcome of a `POST /broadcast`. */
 export type Answer = 'success' | 'partial' | 'unavailable' | 'none';
 
 export interface Posted {
   readonly sequence: number;
   readonly channel: string;
   readonly postedAt: number;
-  /** When the answer was there, or it was clear that none would come. */
+  /** When the answer came, or the request failed. */
   readonly answeredAt: number;
   readonly answer: Answer;
   readonly deliveries: number;
 }
 
-/** Something that ended all websockets of a node. */
-export interface Ending {
+/** A moment at which all websockets of a node ended. */
+export interface NodeEvent {
   readonly node: number;
   readonly at: number;
 }
@@ -23,9 +23,9 @@ export interface Ending {
 export interface History {
   /** In the order in which they were posted. */
   readonly posted: readonly Posted[];
-  readonly kills: readonly Ending[];
-  /** When nodes noticed that Redis was lost, by their own log: from then on they close with 1013. */
-  readonly losses: readonly Ending[];
+  readonly kills: readonly NodeEvent[];
+  /** When nodes logged that they lost Redis. From then on they close websockets with 1013. */
+  readonly losses: readonly NodeEvent[];
 }
 
 /** The life of one websocket, as its client saw it. */
@@ -42,38 +42,39 @@ export interface Session {
   readonly received: number[];
 }
 
-export interface Judgement {
-  /** Messages that had to reach a socket. */
+export interface Verdict {
+  /** Messages that had to reach a websocket. */
   required: number;
   missed: number;
   doubled: number;
-  /** Messages that came to a socket after one that was posted after their answer. */
+  /** Messages that came to a websocket after one that was posted after their answer. */
   reordered: number;
-  /** Websockets that ended though neither their node was killed nor had it lost Redis. */
+  /** Websockets that ended though their node was neither killed nor had lost Redis. */
   unexplained: number;
   sessions: number;
-  /** Sockets that received each broadcast, by sequence. */
+  /** How many websockets received each broadcast, by sequence. */
   readonly received: Uint32Array;
-  /** Which sequence came right after which, on any socket: `before * PAIR + after`. */
+  /** Which sequence came right after which, on any websocket: `before * PAIR + after`. */
   readonly successions: number[];
   readonly faults: string[];
 }
 
-/** A node that is killed may take with it what it was handed in its last second. */
+/** A node that is killed may lose what it was handed in its last second. */
 const LAST_SECOND_MS = 1_000;
 const BROKER_LOST = 1013;
 const PAIR = 2 ** 24;
 const MAX_FAULTS = 10;
 
-function lastBefore(endings: readonly Ending[], node: number, time: number): number | undefined {
-  return endings.findLast((ending) => ending.node === node && ending.at <= time)?.at;
+function lastBefore(events: readonly NodeEvent[], node: number, time: number): number | undefined {
+  return events.findLast((event) => event.node === node && event.at <= time)?.at;
 }
 
 /**
- * Until when the session's node owed it every message: to the end of the run, to the second before the node was
- * killed, or to the moment at which it closed the socket because Redis was lost. Undefined if it had no right to end.
+ * Until when the node had to deliver every message to the session: to the end of the run, to the second before the node
+ * was killed, or to the moment at which it closed the websocket because it lost Redis. Undefined if none of these
+ * explains the end of the session.
  */
-function owedUntil(session: Session, history: History): number | undefined {
+function deliverableUntil(session: Session, history: History): number | undefined {
   const { node, connectedAt, closedAt, closeCode } = session;
   if (closedAt === undefined) return Number.POSITIVE_INFINITY;
   if (closeCode === BROKER_LOST) return lastBefore(history.losses, node, closedAt);
@@ -82,112 +83,141 @@ function owedUntil(session: Session, history: History): number | undefined {
   return killedAt === undefined || killedAt < connectedAt ? undefined : killedAt - LAST_SECOND_MS;
 }
 
-/** Judges sessions one by one; what needs all of them is left to the caller. */
-export function judge(sessions: readonly Session[], history: History): Judgement {
-  const { posted } = history;
-  const bySequence = new Map(posted.map((broadcast) => [broadcast.sequence, broadcast]));
-  const size = (posted.at(-1)?.sequence ?? 0) + 1;
-  const judgement: Judgement = {
-    required: 0,
-    missed: 0,
-    doubled: 0,
-    reordered: 0,
-    unexplained: 0,
-    sessions: sessions.length,
-    received: new Uint32Array(size),
-    successions: [],
-    faults: [],
-  };
-  const fault = (text: string) => {
-    if (judgement.faults.length < MAX_FAULTS) judgement.faults.push(text);
-  };
-  const successions = new Set<number>();
-  /** The session, by its number, that received each sequence last. */
-  const holder = new Int32Array(size).fill(-1);
+/** Checks sessions one by one. What needs the sessions of all processes is left to the caller. */
+export function checkSessions(sessions: readonly Session[], history: History): Verdict {
+  const checker = new SessionChecker(history);
+  for (const session of sessions) checker.check(session);
+  return checker.verdict;
+}
 
-  for (const [index, session] of sessions.entries()) {
-    let before: number | undefined;
+class SessionChecker {
+  readonly #history: History;
+  readonly #bySequence: ReadonlyMap<number, Posted>;
+  readonly #verdict: Verdict;
+  readonly #successions = new Set<number>();
+  /** The number of the last session that received each sequence. */
+  readonly #lastReceiver: Int32Array;
+
+  constructor(history: History) {
+    const { posted } = history;
+    const size = (posted.at(-1)?.sequence ?? 0) + 1;
+    this.#history = history;
+    this.#bySequence = new Map(posted.map((broadcast) => [broadcast.sequence, broadcast]));
+    this.#lastReceiver = new Int32Array(size).fill(-1);
+    this.#verdict = {
+      required: 0,
+      missed: 0,
+      doubled: 0,
+      reordered: 0,
+      unexplained: 0,
+      sessions: 0,
+      received: new Uint32Array(size),
+      successions: [],
+      faults: [],
+    };
+  }
+
+  get verdict(): Verdict {
+    return { ...this.#verdict, successions: [...this.#successions] };
+  }
+
+  check(session: Session): void {
+    const index = this.#verdict.sessions;
+    this.#verdict.sessions += 1;
+    this.#checkReceived(session, index);
+    if (session.subscribedAt !== undefined) this.#checkMissed(session, session.subscribedAt, index);
+  }
+
+  #checkReceived({ node, received }: Session, index: number): void {
+    const verdict = this.#verdict;
+    let previous: number | undefined;
     let latestPost = 0;
-    for (const sequence of session.received) {
-      if (holder[sequence] === index) {
-        judgement.doubled += 1;
-        fault(`${sequence} came twice to a socket of node ${session.node}`);
+    for (const sequence of received) {
+      if (this.#lastReceiver[sequence] === index) {
+        verdict.doubled += 1;
+        this.#addFault(`${sequence} came twice to a websocket of node ${node}`);
         continue;
       }
-      holder[sequence] = index;
-      judgement.received[sequence] = (judgement.received[sequence] ?? 0) + 1;
-      if (before !== undefined) successions.add(before * PAIR + sequence);
-      before = sequence;
+      this.#lastReceiver[sequence] = index;
+      verdict.received[sequence] = (verdict.received[sequence] ?? 0) + 1;
+      if (previous !== undefined) this.#successions.add(previous * PAIR + sequence);
+      previous = sequence;
 
-      const broadcast = bySequence.get(sequence);
+      const broadcast = this.#bySequence.get(sequence);
       if (broadcast === undefined) {
-        judgement.doubled += 1;
-        fault(`${sequence} was never posted`);
+        verdict.doubled += 1;
+        this.#addFault(`${sequence} was never posted`);
         continue;
       }
-      // What was answered 503 was not promised, so neither was its place.
+      // The contract promises a place in the order only to broadcasts that were answered 200.
       const isPromised = broadcast.answer === 'success' || broadcast.answer === 'partial';
       if (isPromised && broadcast.answeredAt < latestPost) {
-        judgement.reordered += 1;
-        fault(`${sequence} came after one posted after its answer, on node ${session.node}`);
+        verdict.reordered += 1;
+        this.#addFault(`${sequence} came after one posted after its answer, on node ${node}`);
       }
       latestPost = Math.max(latestPost, broadcast.postedAt);
     }
+  }
 
-    if (session.subscribedAt === undefined) continue;
-    const until = owedUntil(session, history);
+  #checkMissed(session: Session, subscribedAt: number, index: number): void {
+    const { node, channels, closedAt, closeCode } = session;
+    const code = closeCode ?? 'no close frame';
+    const until = deliverableUntil(session, this.#history);
     if (until === undefined) {
-      judgement.unexplained += 1;
-      fault(`a socket of node ${session.node} ended with ${session.closeCode ?? 'no close frame'}`);
-      continue;
+      this.#verdict.unexplained += 1;
+      this.#addFault(`a websocket of node ${node} ended with ${code}`);
+      return;
     }
-    for (const { sequence, channel, postedAt, answeredAt, answer } of posted) {
-      if (answer !== 'success' || postedAt <= session.subscribedAt || answeredAt >= until) continue;
-      if (!session.channels.includes(channel)) continue;
-      judgement.required += 1;
-      if (holder[sequence] === index) continue;
-      judgement.missed += 1;
-      fault(
-        `${sequence} did not come to a socket of node ${session.node}, subscribed ` +
-          `${postedAt - session.subscribedAt} ms before, owed for ${until - answeredAt} ms more, ` +
-          `closed ${session.closedAt === undefined ? 'never' : `${session.closedAt - answeredAt} ms after`} ` +
-          `with ${session.closeCode ?? 'no close frame'}`,
+    for (const { sequence, channel, postedAt, answeredAt, answer } of this.#history.posted) {
+      if (answer !== 'success' || postedAt <= subscribedAt || answeredAt >= until) continue;
+      if (!channels.includes(channel)) continue;
+      this.#verdict.required += 1;
+      if (this.#lastReceiver[sequence] === index) continue;
+      this.#verdict.missed += 1;
+      const closed = closedAt === undefined ? 'never' : `${closedAt - answeredAt} ms after`;
+      this.#addFault(
+        `${sequence} did not come to a websocket of node ${node}, subscribed ${postedAt - subscribedAt} ms before, ` +
+          `to be served for ${until - answeredAt} ms more, closed ${closed} with ${code}`,
       );
     }
   }
-  judgement.successions.push(...successions);
-  return judgement;
+
+  #addFault(text: string): void {
+    if (this.#verdict.faults.length < MAX_FAULTS) this.#verdict.faults.push(text);
+  }
 }
 
-/** Whether some order of all broadcasts contains the order of every socket. */
+/** Whether one order of all broadcasts contains the order of every websocket. */
 export function haveOneOrder(successions: Iterable<number>): boolean {
-  const after = new Map<number, number[]>();
-  const waitsFor = new Map<number, number>();
+  const successors = new Map<number, number[]>();
+  const predecessorCounts = new Map<number, number>();
   for (const pair of new Set(successions)) {
     const first = Math.floor(pair / PAIR);
     const second = pair % PAIR;
-    const known = after.get(first);
-    if (known === undefined) after.set(first, [second]);
+    const known = successors.get(first);
+    if (known === undefined) successors.set(first, [second]);
     else known.push(second);
-    waitsFor.set(second, (waitsFor.get(second) ?? 0) + 1);
-    if (!waitsFor.has(first)) waitsFor.set(first, 0);
+    predecessorCounts.set(second, (predecessorCounts.get(second) ?? 0) + 1);
+    if (!predecessorCounts.has(first)) predecessorCounts.set(first, 0);
   }
-  // What nothing comes before may be taken away. What is left over in the end goes round in circles.
-  const free = [...waitsFor].filter(([, count]) => count === 0).map(([sequence]) => sequence);
-  let taken = 0;
+  // Kahn's topological sort: what is left over in the end is part of a cycle.
+  const free = [...predecessorCounts]
+    .filter(([, count]) => count === 0)
+    .map(([sequence]) => sequence);
+  let sorted = 0;
   for (let sequence = free.pop(); sequence !== undefined; sequence = free.pop()) {
-    taken += 1;
-    for (const next of after.get(sequence) ?? []) {
-      const count = (waitsFor.get(next) ?? 0) - 1;
-      waitsFor.set(next, count);
+    sorted += 1;
+    for (const next of successors.get(sequence) ?? []) {
+      const count = (predecessorCounts.get(next) ?? 0) - 1;
+      predecessorCounts.set(next, count);
       if (count === 0) free.push(next);
     }
   }
-  return taken === waitsFor.size;
+  return sorted === predecessorCounts.size;
 }
 
-/** The broadcasts whose `deliveries` must be exact, and those for which they were not. */
-export function compareTotals(
+/** Compares `deliveries` of each answer with what arrived, where it must be exact. */
+export function compareDeliveries(
   { posted, kills }: History,
   received: Uint32Array,
 ): { compared: number; wrong: number; faults: string[] } {

@@ -1,44 +1,43 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { SERVER_PROGRAM } from '../support/build.ts';
+import { ServerProcess } from '../support/server-process.ts';
 import { SECRET } from '../support/tokens.ts';
-import type { Ending } from './nodes-oracle.ts';
+import type { NodeEvent } from './nodes-oracle.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-/** Without a `.env`, so that every machine tortures the same server. */
-const FOLDER = fileURLToPath(new URL('.', import.meta.url));
+/** How the log line begins that says so when the node loses Redis. */
+const LOSS_MESSAGE = 'broker unavailable';
+const REQUEST_TIMEOUT_MS = 2_000;
 
-/** One of the nodes: always on the same port, killed and started as often as one likes. */
+/** A server of the cluster: always on the same port, killed and started as often as the run needs. */
 export class NodeProcess {
   readonly port: number;
   readonly #index: number;
   readonly #redisUrl: string;
-  readonly #losses: Ending[];
-  #child: ChildProcess | undefined;
-  #complaint = '';
+  readonly #losses: NodeEvent[];
+  #process: ServerProcess | undefined;
+  /** Of the processes before this one. */
+  #earlierStderr = '';
 
-  /** `losses` is where it notes when it lost Redis. */
-  constructor(index: number, port: number, redisUrl: string, losses: Ending[]) {
+  /** Adds the moments at which the node lost Redis to `losses`. */
+  constructor(index: number, port: number, redisUrl: string, losses: NodeEvent[]) {
     this.#index = index;
     this.port = port;
     this.#redisUrl = redisUrl;
     this.#losses = losses;
-    process.once('exit', () => this.#child?.kill('SIGKILL'));
   }
 
   start(): void {
-    const child = spawn(process.execPath, [PROGRAM], {
-      cwd: FOLDER,
+    this.#earlierStderr = this.stderr;
+    this.#process = new ServerProcess({
+      command: [process.execPath, SERVER_PROGRAM],
       env: {
-        PATH: process.env['PATH'],
         HOST: '127.0.0.1',
         PORT: String(this.port),
         NODE_ENV: 'production',
         JWT_SECRET: SECRET,
         REDIS_URL: this.#redisUrl,
-        // A socket that stays may have missed something, and the contract says so. One that is closed tells its
-        // client, so that nothing is missed without a word.
+        // By the contract, a websocket that stays open may have missed messages. One that is closed tells its client.
         ON_BROKER_LOSS: 'reconnect',
         LOG_LEVEL: 'error',
         DRAIN_SECONDS: '0',
@@ -46,30 +45,28 @@ export class NodeProcess {
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    this.#child = child;
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.#complaint = (this.#complaint + text).slice(-2_000);
-    });
-    createInterface(child.stdout).on('line', (line) => {
+    const { stdout } = this.#process.child;
+    if (stdout === null) throw new Error('The node has no stdout');
+    createInterface(stdout).on('line', (line) => {
       const { msg, time } = JSON.parse(line) as { msg: string; time: number };
-      if (msg.startsWith('broker unavailable')) this.#losses.push({ node: this.#index, at: time });
+      if (msg.startsWith(LOSS_MESSAGE)) this.#losses.push({ node: this.#index, at: time });
     });
   }
 
   get isRunning(): boolean {
-    const child = this.#child;
-    return child !== undefined && child.exitCode === null && child.signalCode === null;
+    return this.#process?.isRunning ?? false;
   }
 
-  /** The end of what it wrote to stderr: of a server, nothing. */
-  get complaint(): string {
-    return this.#complaint;
+  /** What it wrote to stderr: nothing unless it is at fault. */
+  get stderr(): string {
+    return this.#earlierStderr + (this.#process?.stderr ?? '');
   }
 
-  /** Resolves, when it has ended and all that it said has been read, to its exit code. */
+  /** Resolves to its exit code when it has ended and its output has been read. */
   async kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
-    const child = this.#child;
-    if (child === undefined || !this.isRunning) return child?.exitCode ?? null;
+    if (this.#process === undefined) return null;
+    const { child, isRunning } = this.#process;
+    if (!isRunning) return child.exitCode;
     const closed = once(child, 'close');
     child.kill(signal);
     const [code] = await closed;
@@ -84,7 +81,7 @@ export class NodeProcess {
     }
   }
 
-  /** How many texts it has dropped because no node can have sent them. */
+  /** How many texts it dropped because they were not in the form of a node's. */
   async droppedTexts(): Promise<number> {
     const metrics = await (await this.#get('/metrics')).text();
     return Number(/^bifrost_broker_malformed_texts_total (\d+)$/m.exec(metrics)?.[1]);
@@ -93,7 +90,7 @@ export class NodeProcess {
   #get(path: string): Promise<Response> {
     return fetch(`http://127.0.0.1:${this.port}${path}`, {
       headers: { Connection: 'close' },
-      signal: AbortSignal.timeout(2_000),
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });
   }
 }

@@ -1,23 +1,32 @@
 import { Agent, request } from 'node:http';
 import { sign } from '../support/tokens.ts';
 
-export interface Published {
+const DEFAULT_TIMEOUT_MS = 60_000;
+
+export interface PublishReply {
   readonly status: number;
-  readonly deliveries: number;
   readonly body: string;
 }
 
-/** Signs and posts broadcasts as an app server does, over kept connections. */
+/** The number of deliveries that a reply tells, 0 for a refusal. */
+export function deliveriesIn({ body }: PublishReply): number {
+  return Number(/"deliveries":(\d+)/.exec(body)?.[1] ?? 0);
+}
+
+/** Signs and posts broadcasts as an app server does, over keep-alive connections. */
 export class Publisher {
   readonly #port: number;
+  readonly #timeoutMs: number;
   readonly #agent = new Agent({ keepAlive: true });
 
-  constructor(port: number) {
+  /** `timeoutMs` is for how long a connection may be silent while it waits for a reply. */
+  constructor(port: number, timeoutMs = DEFAULT_TIMEOUT_MS) {
     this.#port = port;
+    this.#timeoutMs = timeoutMs;
   }
 
-  /** Resolves to the answer; rejects when there is none. `text` is the JSON text of an object. */
-  publish(channel: string, text: string): Promise<Published> {
+  /** Rejects when there is no reply. `text` is the JSON text of an object. */
+  publish(channel: string, text: string): Promise<PublishReply> {
     const body = JSON.stringify({ token: sign({ channel, message: text }) });
     return new Promise((resolve, reject) => {
       const posting = request(
@@ -27,24 +36,23 @@ export class Publisher {
           path: '/broadcast',
           method: 'POST',
           agent: this.#agent,
+          timeout: this.#timeoutMs,
           headers: {
             'Content-Type': 'application/json',
             'Content-Length': Buffer.byteLength(body),
           },
         },
         (response) => {
-          let answer = '';
+          let replyBody = '';
           response.setEncoding('utf8');
           response.on('data', (chunk: string) => {
-            answer += chunk;
+            replyBody += chunk;
           });
           response.on('error', reject);
-          response.on('end', () => {
-            const deliveries = Number(/"deliveries":(\d+)/.exec(answer)?.[1] ?? 0);
-            resolve({ status: response.statusCode ?? 0, deliveries, body: answer });
-          });
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, body: replyBody }));
         },
       );
+      posting.on('timeout', () => posting.destroy(new Error('No reply')));
       posting.on('error', reject);
       posting.end(body);
     });

@@ -1,70 +1,81 @@
-import type { HonestReport } from './honest.ts';
-import type { Memory } from './server-process.ts';
-import type { Outcome } from './tally.ts';
+import type { ControlReport } from './control-deliveries.ts';
+import type { Outcome } from './result-collector.ts';
+import type { Memory } from './server-under-test.ts';
 
 /** One attack of one round. */
-export interface Line {
+export interface AttackResult {
   readonly round: number;
   readonly name: string;
   readonly outcome: Outcome;
   readonly before: Memory;
   readonly after: Memory;
   readonly seconds: number;
-  /** Undefined of what runs beside others. */
+  /** Undefined for an attack that runs beside others. */
   readonly peakRss?: number;
-  readonly honest?: HonestReport;
+  /** Undefined for an attack that runs beside others. */
+  readonly control?: ControlReport;
 }
 
-const MEBIBYTE = 1_024 * 1_024;
+export const MEBIBYTE = 1_024 * 1_024;
 
 export function mebibytes(bytes: number): string {
   return (bytes / MEBIBYTE).toFixed(1);
 }
 
-export function count(value: number): string {
+export function formatCount(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-function span(before: number, after: number): string {
+function formatChange(before: number, after: number): string {
   return `${mebibytes(before)} → ${mebibytes(after)}`;
 }
 
-export function describeLine(line: Line): string {
-  const { round, name, outcome, before, after, peakRss, seconds, honest } = line;
+export function describeAttack(result: AttackResult): string {
+  const { round, name, outcome, before, after, peakRss, seconds, control } = result;
+  const peak = peakRss === undefined ? '' : ` (peak ${mebibytes(peakRss)})`;
   const parts = [
     `${round}. ${name.padEnd(24)}`,
-    `tried ${count(outcome.tried).padStart(7)}, as promised ${count(outcome.asPromised).padStart(7)}`,
-    `heap ${span(before.heap, after.heap)} MiB`,
-    `RSS ${span(before.rss, after.rss)}${peakRss === undefined ? '' : ` (peak ${mebibytes(peakRss)})`}`,
+    `inputs ${formatCount(outcome.inputs).padStart(7)}`,
+    `conforming ${formatCount(outcome.conforming).padStart(7)}`,
+    `heap ${formatChange(before.heap, after.heap)} MiB`,
+    `RSS ${formatChange(before.rss, after.rss)}${peak}`,
   ];
-  if (honest !== undefined) {
-    parts.push(`honest ${count(honest.deliveries)}, slowest ${Math.round(honest.slowestMs)} ms`);
+  if (control !== undefined) {
+    const slowest = Math.round(control.slowestMs);
+    parts.push(`control ${formatCount(control.deliveries)}, slowest ${slowest} ms`);
   }
   return [...parts, `${seconds.toFixed(1)} s`].join('  ');
 }
 
-/** The lines of both rounds, an attack a row. */
-export function markdown(lines: readonly Line[]): string {
-  const rows = [...new Set(lines.map(({ name }) => name))].map((name) => {
-    const own = lines.filter((line) => line.name === name);
-    const total = (of: (line: Line) => number) => own.reduce((sum, line) => sum + of(line), 0);
-    const last = own.at(-1) as Line;
-    const cells = [
+/** A table with one row per attack: totals of both rounds, memory of the last one. */
+export function markdown(results: readonly AttackResult[]): string {
+  const rows = [...new Set(results.map(({ name }) => name))].map((name) =>
+    attackRow(
       name,
-      count(total(({ outcome }) => outcome.tried)),
-      count(total(({ outcome }) => outcome.asPromised)),
-      span(last.before.heap, last.after.heap),
-      span(last.before.rss, last.after.rss),
-      largest(own.map(({ peakRss }) => peakRss && Number(mebibytes(peakRss)))),
-      largest(own.map(({ honest }) => honest && Math.round(honest.slowestMs))),
-    ];
-    return `| ${cells.join(' | ')} |`;
-  });
+      results.filter((result) => result.name === name),
+    ),
+  );
   return [
-    '| attack | tried | as promised | heap, MiB | RSS, MiB | peak RSS | slowest honest message, ms |',
+    '| attack | inputs | conforming | heap, MiB | RSS, MiB | peak RSS | slowest control message, ms |',
     '|---|--:|--:|--:|--:|--:|--:|',
     ...rows,
   ].join('\n');
+}
+
+function attackRow(name: string, rounds: readonly AttackResult[]): string {
+  const total = (of: (outcome: Outcome) => number) =>
+    formatCount(rounds.reduce((sum, { outcome }) => sum + of(outcome), 0));
+  const last = rounds.at(-1) as AttackResult;
+  const cells = [
+    name,
+    total(({ inputs }) => inputs),
+    total(({ conforming }) => conforming),
+    formatChange(last.before.heap, last.after.heap),
+    formatChange(last.before.rss, last.after.rss),
+    largest(rounds.map(({ peakRss }) => peakRss && Number(mebibytes(peakRss)))),
+    largest(rounds.map(({ control }) => control && Math.round(control.slowestMs))),
+  ];
+  return `| ${cells.join(' | ')} |`;
 }
 
 function largest(values: readonly (number | undefined)[]): string {

@@ -1,17 +1,19 @@
-// `npm run torture`: attacks a real server from other processes while honest subscribers count what they receive.
-import { spawnSync } from 'node:child_process';
-import { constants } from 'node:os';
+// `npm run torture`: attacks a real server from another process while a control group checks what it receives.
 import { parseArgs } from 'node:util';
+import build from '../support/build.ts';
+import { exitOnSignals } from '../support/child-cleanup.ts';
 import { FULL_DEVICE_LAUNCHER, FullDisk } from '../support/full-disk.ts';
-import { Arena } from './arena.ts';
 import { attacks, SLOW_HTTP } from './attacks.ts';
-import { drain, restart } from './endings.ts';
 import { tortureNodes } from './nodes.ts';
-import { count, markdown } from './report.ts';
-import { ServerProcess } from './server-process.ts';
-import { descriptorShortage, hungWorker } from './workers.ts';
+import { descriptorShortage, hungWorker } from './process-faults.ts';
+import { formatCount, markdown } from './report.ts';
+import type { RunResults } from './run-results.ts';
+import { ServerUnderTest } from './server-under-test.ts';
+import { drain, restart } from './shutdown.ts';
+import { Testbed } from './testbed.ts';
 
-const ENDINGS = {
+/** Each with servers of its own, apart from `restart`, which kills the server of the attacks. */
+const SCENARIOS = {
   restart,
   drain,
   'descriptor shortage': descriptorShortage,
@@ -21,14 +23,14 @@ const ENDINGS = {
 const HELP = `npm run torture -- [options]   (Linux)
 
   --quick          a twentieth of everything, in less than a minute
-  --attack NAME    only this attack, repeatable; without the totals, and without the endings unless named
+  --attack NAME    only this attack, repeatable; without the minimum totals, and without the last four unless named
   --seed N         the same random numbers again
   --full-disk      the servers write their logs to a file system that is full, or where none can be mounted, to /dev/full
-  --nodes N        instead: N servers on one Redis, which are all killed again and again while 3,000 sockets count and
-                   another program publishes garbage on their channels
+  --nodes N        instead: N servers on one Redis, which are all killed again and again while 3,000 subscribers check
+                   what they receive and another program publishes garbage on the topics of the nodes
   --help
 
-Attacks: ${[...Object.keys(attacks), ...Object.keys(ENDINGS)].join(', ')}
+Attacks: ${[...Object.keys(attacks), ...Object.keys(SCENARIOS)].join(', ')}
 
 Memory: heap and RSS after a forced collection at the end of round two are at most 10 % above those at the end of
 round one. With --quick, up to 16 MiB more heap and 32 MiB more RSS pass as noise.`;
@@ -44,74 +46,80 @@ const { values } = parseArgs({
   },
 });
 
-const FULL_RUN = { inputs: 1_000_000, distinctMessages: 100_000, handshakes: 50_000 };
+/** What a full run must reach. */
+const MIN_TOTALS = { inputs: 1_000_000, distinctMessages: 100_000, handshakes: 50_000 };
 
+function isChosen(name: string): boolean {
+  return values.attack.length === 0 || values.attack.includes(name);
+}
+
+/** Resolves to whether the server passed. */
 async function torture(): Promise<boolean> {
-  const chosen = (name: string) => values.attack.length === 0 || values.attack.includes(name);
   const seed = Number(values.seed);
   console.log(`seed ${seed}`);
   if (values['full-disk']) writeLogsToFullDisk();
-  const arena = await Arena.open({ quick: values.quick, seed });
-
+  const testbed = await Testbed.open({ quick: values.quick, seed });
+  const { verdicts } = testbed.results;
   try {
-    for (const round of [1, 2]) {
-      await arena.round(round, Object.keys(attacks).filter(chosen), SLOW_HTTP);
+    await runAttacks(testbed);
+    for (const [name, scenario] of Object.entries(SCENARIOS)) {
+      if (isChosen(name)) await scenario(testbed);
     }
-    arena.compareRounds();
-    await arena.close();
-    // The other attacks alone may leave less than what is allowed to wait.
-    if (values['full-disk'] && chosen('churn')) {
-      const dropped = await arena.server.droppedLines();
-      arena.verdict(dropped > 0, `${count(dropped)} lines of the log could not be written`);
-    }
-    for (const [name, ending] of Object.entries(ENDINGS)) if (chosen(name)) await ending(arena);
   } catch (error) {
-    // A server that has ended, most likely; what it wrote is in the message.
-    arena.verdict(false, String(error));
+    // Most likely the server has ended. The message tells what it wrote to stderr.
+    verdicts.add(false, String(error));
   }
+  printResults(testbed.results);
+  if (!values.quick && values.attack.length === 0) checkTotals(testbed.results);
+  return verdicts.summarize();
+}
 
-  const { totals } = arena;
-  console.log(`\n${markdown(arena.lines)}\n`);
-  console.log(`hostile inputs ${count(totals.inputs)}`);
-  console.log(`distinct messages ${count(totals.distinctMessages)}`);
-  console.log(`handshakes ${count(totals.handshakes)}`);
+async function runAttacks(testbed: Testbed): Promise<void> {
+  for (const round of [1, 2]) {
+    await testbed.runRound(round, Object.keys(attacks).filter(isChosen), SLOW_HTTP);
+  }
+  testbed.compareRounds();
+  await testbed.close();
+  // Without churn, all lines may fit into what the server keeps for a disk that comes back.
+  if (values['full-disk'] && isChosen('churn')) {
+    const dropped = await testbed.server.droppedLines();
+    const what = `${formatCount(dropped)} lines of the log could not be written`;
+    testbed.results.verdicts.add(dropped > 0, what);
+  }
+}
+
+function printResults({ attacks: results, totals }: RunResults): void {
+  console.log(`\n${markdown(results)}\n`);
+  console.log(`hostile inputs ${formatCount(totals.inputs)}`);
+  console.log(`distinct messages ${formatCount(totals.distinctMessages)}`);
+  console.log(`handshakes ${formatCount(totals.handshakes)}`);
   console.log(
-    `honest: ${count(totals.published)} broadcasts, ${count(totals.deliveries)} deliveries, ` +
+    `control group: ${formatCount(totals.published)} broadcasts, ${formatCount(totals.deliveries)} deliveries, ` +
       `${totals.lost} lost, ${totals.doubled} doubled, ${totals.reordered} reordered`,
   );
-  if (!values.quick && values.attack.length === 0) {
-    for (const name of ['inputs', 'distinctMessages', 'handshakes'] as const) {
-      arena.verdict(totals[name] >= FULL_RUN[name], `at least ${count(FULL_RUN[name])} ${name}`);
-    }
+}
+
+function checkTotals({ totals, verdicts }: RunResults): void {
+  for (const name of ['inputs', 'distinctMessages', 'handshakes'] as const) {
+    const isEnough = totals[name] >= MIN_TOTALS[name];
+    verdicts.add(isEnough, `at least ${formatCount(MIN_TOTALS[name])} ${name}`);
   }
-  console.log(`\n${arena.passed} passed, ${arena.failed} failed`);
-  return arena.failed === 0;
 }
 
 function writeLogsToFullDisk(): void {
   const manyLines = ['env', 'LOG_LEVEL=debug'];
   if (!FullDisk.isPossible) {
     console.log('logs on /dev/full');
-    ServerProcess.launcher = [...manyLines, ...FULL_DEVICE_LAUNCHER];
+    ServerUnderTest.launcher = [...manyLines, ...FULL_DEVICE_LAUNCHER];
     return;
   }
   console.log('logs on a full file system');
   const disk = new FullDisk();
   process.once('exit', () => disk.close());
-  ServerProcess.launcher = [...manyLines, ...disk.launcher];
+  ServerUnderTest.launcher = [...manyLines, ...disk.launcher];
 }
 
-async function tortureMany(nodes: string): Promise<boolean> {
-  const { passed, failed } = await tortureNodes({
-    nodes: Number(nodes),
-    quick: values.quick,
-    seed: Number(values.seed),
-  });
-  console.log(`\n${passed} passed, ${failed} failed`);
-  return failed === 0;
-}
-
-const unknown = values.attack.filter((name) => !(name in attacks || name in ENDINGS));
+const unknown = values.attack.filter((name) => !(name in attacks || name in SCENARIOS));
 
 if (values.help) {
   console.log(HELP);
@@ -119,12 +127,13 @@ if (values.help) {
   console.error(`Unknown attack or seed that is no number: ${unknown.join(', ')} ${values.seed}`);
   process.exitCode = 1;
 } else {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => process.exit(128 + constants.signals[signal]));
-  }
-  const built = spawnSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
-  if (built.status !== 0) throw new Error('The server cannot be built');
-  const isOk = values.nodes === undefined ? await torture() : await tortureMany(values.nodes);
-  // The helpers would otherwise wait for questions for ever.
-  process.exit(isOk ? 0 : 1);
+  exitOnSignals();
+  build();
+  const { quick, seed, nodes } = values;
+  const isPassed =
+    nodes === undefined
+      ? await torture()
+      : (await tortureNodes({ nodes: Number(nodes), quick, seed: Number(seed) })).summarize();
+  // The child processes would wait for calls for ever.
+  process.exit(isPassed ? 0 : 1);
 }

@@ -1,20 +1,23 @@
+import { Random } from '../support/random.ts';
 import { now, sign, signText } from '../support/tokens.ts';
-import { type Attack, inParallel, Random, seedFor, times } from './attack.ts';
-import { isError, post, talkHttp } from './http-wire.ts';
-import { Tally } from './tally.ts';
-import { authenticate, HANDSHAKE, PING_MESSAGE, WireClient } from './wire.ts';
+import { type Attack, inParallel, seedFor, times } from './attack.ts';
+import { authenticate, HANDSHAKE, PING_MESSAGE } from './client-messages.ts';
+import { isError, post, sendHttp } from './http-client.ts';
+import { ResultCollector } from './result-collector.ts';
+import { WireClient } from './wire-client.ts';
 
-/** A token and what each door must say to it. */
+/** A token, and how each endpoint must refuse it. */
 interface Forgery {
   readonly what: string;
   readonly token: string;
-  /** Code and reason of the close frame. */
-  readonly subscribing: readonly [code: number, reason: string];
-  readonly broadcasting: string;
+  /** Close code and reason; undefined if it is good for subscribing. */
+  readonly subscribing?: readonly [code: number, reason: string];
+  /** The error of the 400; undefined if it is good for broadcasting. */
+  readonly broadcasting?: string;
 }
 
-/** Good for both doors, so that only what is wrong with the token can refuse it. */
-function goodClaims(random: Random): Record<string, unknown> {
+/** Claims that both endpoints accept, so that only the fault of the token is a reason to refuse it. */
+function acceptedClaims(random: Random): Record<string, unknown> {
   const channel = random.word(12);
   return { channels: [channel], channel, message: { hello: random.word(8) }, exp: now() + 60 };
 }
@@ -26,47 +29,49 @@ function edit(text: string, random: Random): string {
 }
 
 const FORGERIES: Readonly<Record<string, (random: Random) => string>> = {
-  'another secret': (random) => sign(goodClaims(random), { secret: random.word(70) }),
-  'HS256 with the right secret': (random) => sign(goodClaims(random), { header: { alg: 'HS256' } }),
-  'HS384 with the right secret': (random) => sign(goodClaims(random), { header: { alg: 'HS384' } }),
+  'another secret': (random) => sign(acceptedClaims(random), { secret: random.word(70) }),
+  'HS256 with the right secret': (random) =>
+    sign(acceptedClaims(random), { header: { alg: 'HS256' } }),
+  'HS384 with the right secret': (random) =>
+    sign(acceptedClaims(random), { header: { alg: 'HS384' } }),
   'alg none': (random) =>
-    sign(goodClaims(random), {
+    sign(acceptedClaims(random), {
       header: { alg: random.pick(['none', 'None', 'nOnE', 'NONE', '', 'RS256', 'ES512', 'hs512']) },
     }),
-  'no alg': (random) => sign(goodClaims(random), { header: { typ: 'JWT' } }),
+  'no alg': (random) => sign(acceptedClaims(random), { header: { typ: 'JWT' } }),
   'alg none under a genuine signature': (random) => {
-    const [, payload = '', signature] = sign(goodClaims(random)).split('.');
+    const [, payload = '', signature] = sign(acceptedClaims(random)).split('.');
     const header = Buffer.from('{"alg":"none"}').toString('base64url');
     return `${header}.${payload}.${random.pick([signature, ''])}`;
   },
-  expired: (random) => sign({ ...goodClaims(random), exp: now() - 2 - random.below(100_000) }),
+  expired: (random) => sign({ ...acceptedClaims(random), exp: now() - 2 - random.below(100_000) }),
   'an exp that is no number': (random) =>
-    sign({ ...goodClaims(random), exp: random.pick(['soon', '9999999999', {}, [], true]) }),
+    sign({ ...acceptedClaims(random), exp: random.pick(['soon', '9999999999', {}, [], true]) }),
   'not valid yet': (random) =>
-    sign({ ...goodClaims(random), nbf: now() + 10 + random.below(1_000) }),
+    sign({ ...acceptedClaims(random), nbf: now() + 10 + random.below(1_000) }),
   'an edited payload': (random) => {
-    const [header, payload = '', signature] = sign(goodClaims(random)).split('.');
+    const [header, payload = '', signature] = sign(acceptedClaims(random)).split('.');
     return `${header}.${edit(payload, random)}.${signature}`;
   },
   'another payload': (random) => {
-    const [header, , signature] = sign(goodClaims(random)).split('.');
-    const payload = Buffer.from(JSON.stringify(goodClaims(random))).toString('base64url');
+    const [header, , signature] = sign(acceptedClaims(random)).split('.');
+    const payload = Buffer.from(JSON.stringify(acceptedClaims(random))).toString('base64url');
     return `${header}.${payload}.${signature}`;
   },
   'an edited header': (random) => {
-    const [header = '', payload, signature] = sign(goodClaims(random)).split('.');
+    const [header = '', payload, signature] = sign(acceptedClaims(random)).split('.');
     return `${edit(header, random)}.${payload}.${signature}`;
   },
   'an edited signature': (random) => {
-    const [header, payload, signature = ''] = sign(goodClaims(random)).split('.');
+    const [header, payload, signature = ''] = sign(acceptedClaims(random)).split('.');
     return `${header}.${payload}.${edit(signature, random)}`;
   },
   'a cut signature': (random) => {
-    const token = sign(goodClaims(random));
+    const token = sign(acceptedClaims(random));
     return token.slice(0, -1 - random.below(86));
   },
   'another number of segments': (random) => {
-    const [header, payload, signature] = sign(goodClaims(random)).split('.');
+    const [header, payload, signature] = sign(acceptedClaims(random)).split('.');
     return random.pick([
       `${header}.${payload}`,
       `${header}`,
@@ -84,22 +89,19 @@ const FORGERIES: Readonly<Record<string, (random: Random) => string>> = {
 };
 
 function forge(random: Random): Forgery {
-  const door = random.below(20);
+  const kind = random.below(20);
   const exp = now() + 60;
-  if (door === 0) {
+  if (kind === 0) {
     return {
       what: 'a broadcast token',
       token: sign({ channel: random.word(12), message: {}, exp }),
       subscribing: [4400, 'channels must be an array of strings'],
-      // Where it belongs it is good: nobody listens.
-      broadcasting: '',
     };
   }
-  if (door === 1) {
+  if (kind === 1) {
     return {
       what: 'a subscription token',
       token: sign({ channels: [random.word(12)], exp }),
-      subscribing: [0, ''],
       broadcasting: 'channel must be a string',
     };
   }
@@ -112,27 +114,27 @@ function forge(random: Random): Forgery {
   };
 }
 
-/** Every forgery and every token at the wrong door, by websocket and by HTTP. */
+/** Forged tokens, and genuine ones at the wrong endpoint. */
 export const forgedTokens: Attack = async (target) => {
-  const tally = new Tally();
+  const results = new ResultCollector();
   const random = new Random(seedFor(target, 'tokens'));
   await inParallel(times(target, 5_000), 64, async () => {
     const { what, token, subscribing, broadcasting } = forge(random);
-    tally.message(token);
-    if (subscribing[0] !== 0) {
-      tally.handshakes += 1;
+    results.addMessage(token);
+    if (subscribing !== undefined) {
+      results.handshakes += 1;
       const bytes = authenticate(token);
       const client = new WireClient(target.port).send(HANDSHAKE, bytes, PING_MESSAGE);
-      await client.gone;
-      tally.check(client.closedWith(...subscribing), () => `${what}: ${client.describe()}`);
+      await client.disconnected;
+      results.check(client.closedWith(...subscribing), () => `${what}: ${client.describe()}`);
     }
-    if (broadcasting !== '') {
+    if (broadcasting !== undefined) {
       const bytes = post(JSON.stringify({ token }));
-      const { replies } = await talkHttp(target.port, bytes, { replies: 1 });
+      const { replies } = await sendHttp(target.port, bytes, { replies: 1 });
       const [reply] = replies;
-      const kept = isError(reply, 400, broadcasting);
-      tally.check(kept, () => `${what}: ${reply?.status} ${reply?.body}`);
+      const conforms = isError(reply, 400, broadcasting);
+      results.check(conforms, () => `${what}: ${reply?.status} ${reply?.body}`);
     }
   });
-  return tally.outcome;
+  return results.outcome;
 };

@@ -1,9 +1,12 @@
-import { type Attack, inParallel, Random, seedFor, times } from './attack.ts';
-import { describeTalk, isError, talkHttp } from './http-wire.ts';
-import { Tally } from './tally.ts';
-import { HANDSHAKE, handshake, WireClient } from './wire.ts';
+import { handshake } from '../support/handshake.ts';
+import { Random } from '../support/random.ts';
+import { type Attack, inParallel, seedFor, times } from './attack.ts';
+import { HANDSHAKE } from './client-messages.ts';
+import { describeExchange, isError, sendHttp } from './http-client.ts';
+import { ResultCollector } from './result-collector.ts';
+import { WireClient } from './wire-client.ts';
 
-/** The server was started with this one allowed. */
+/** The only origin that the server allows. */
 export const ALLOWED_ORIGIN = 'https://app.example.com';
 
 interface Refusal {
@@ -16,18 +19,18 @@ interface Refusal {
 const VERSION_ERROR = 'Sec-WebSocket-Version must be 13';
 const KEY_ERROR = 'Sec-WebSocket-Key must be 16 bytes in base64';
 
-function foreignVersion(random: Random): Refusal {
+function wrongVersion(random: Random): Refusal {
   const version = random.pick(['8', '0', '12', '14', '99', '', 'x', '13, 8', '-1', undefined]);
-  const fields = { 'Sec-WebSocket-Version': version };
+  const headers = { 'Sec-WebSocket-Version': version };
   return {
     what: `version ${version}`,
-    bytes: handshake({ fields }),
+    bytes: handshake({ headers }),
     status: 426,
     error: VERSION_ERROR,
   };
 }
 
-function foreignKey(random: Random): Refusal {
+function wrongKey(random: Random): Refusal {
   const key = random.pick([
     undefined,
     '',
@@ -37,11 +40,11 @@ function foreignKey(random: Random): Refusal {
     random.bytes(1_000).toString('base64'),
     'dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ==',
   ]);
-  const fields = { 'Sec-WebSocket-Key': key };
-  return { what: `key ${key}`, bytes: handshake({ fields }), status: 400, error: KEY_ERROR };
+  const headers = { 'Sec-WebSocket-Key': key };
+  return { what: `key ${key}`, bytes: handshake({ headers }), status: 400, error: KEY_ERROR };
 }
 
-function foreignPath(random: Random): Refusal {
+function wrongPath(random: Random): Refusal {
   const path = random.pick([
     '/',
     '/broadcast',
@@ -58,7 +61,7 @@ function foreignPath(random: Random): Refusal {
   return { what: `path ${path}`, bytes: handshake({ path }), status: 404, error: 'Not found' };
 }
 
-function foreignOrigin(random: Random): Refusal {
+function wrongOrigin(random: Random): Refusal {
   const origin = random.pick([
     'null',
     `https://${random.word(8)}.example.com`,
@@ -69,43 +72,43 @@ function foreignOrigin(random: Random): Refusal {
     'file://',
     random.word(12),
   ]);
-  const fields = { Origin: origin };
+  const headers = { Origin: origin };
   return {
     what: `origin ${origin}`,
-    bytes: handshake({ fields }),
+    bytes: handshake({ headers }),
     status: 403,
     error: 'Origin not allowed',
   };
 }
 
-const REFUSALS = [foreignVersion, foreignKey, foreignPath, foreignOrigin];
+const REFUSALS = [wrongVersion, wrongKey, wrongPath, wrongOrigin];
 
-/** Handshakes that must be refused, each with a whole HTTP answer. */
+/** Handshakes that the server must refuse, each with a complete HTTP answer. */
 export const refusedUpgrades: Attack = async (target) => {
-  const tally = new Tally();
+  const results = new ResultCollector();
   const random = new Random(seedFor(target, 'upgrades'));
   await inParallel(times(target, 12_000), 64, async () => {
     const { what, bytes, status, error } = random.pick(REFUSALS)(random);
-    tally.handshakes += 1;
-    const talk = await talkHttp(target.port, bytes);
-    const [reply] = talk.replies;
-    const kept =
+    results.handshakes += 1;
+    const exchange = await sendHttp(target.port, bytes);
+    const [reply] = exchange.replies;
+    const conforms =
       isError(reply, status, error) &&
       /\bclose$/.test(reply?.headers['connection'] ?? '') &&
-      talk.ended &&
-      talk.replies.length === 1;
-    tally.check(kept, () => `${what}: ${describeTalk(talk)}`);
+      exchange.ended &&
+      exchange.replies.length === 1;
+    results.check(conforms, () => `${what}: ${describeExchange(exchange)}`);
   });
-  return tally.outcome;
+  return results.outcome;
 };
 
-/** Correct handshakes, many at a time, whose client goes at once; some offer what the server must not take. */
+/** Correct handshakes, many at a time. The clients disconnect at once. Some offer what the server must not accept. */
 export const upgradeFlood: Attack = async (target) => {
-  const tally = new Tally();
+  const results = new ResultCollector();
   const random = new Random(seedFor(target, 'upgrade flood'));
-  const generous = Buffer.from(
+  const withOffers = Buffer.from(
     handshake({
-      fields: {
+      headers: {
         Origin: ALLOWED_ORIGIN,
         'Sec-WebSocket-Protocol': 'chat, superchat',
         'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits, foo; bar="baz"',
@@ -113,18 +116,18 @@ export const upgradeFlood: Attack = async (target) => {
     }),
   );
   await inParallel(times(target, 12_000), 400, async () => {
-    tally.handshakes += 1;
-    const client = new WireClient(target.port).send(random.pick([HANDSHAKE, generous]));
+    results.handshakes += 1;
+    const client = new WireClient(target.port).send(random.pick([HANDSHAKE, withOffers]));
     const upgraded = await client.upgraded();
     const { headers = {} } = client.reply ?? {};
-    const kept =
+    const conforms =
       upgraded &&
       !('sec-websocket-protocol' in headers) &&
       !('sec-websocket-extensions' in headers);
-    tally.check(kept, () => `a correct handshake: ${client.describe()}`);
+    results.check(conforms, () => `a correct handshake: ${client.describe()}`);
     if (random.below(2) === 0) client.socket.resetAndDestroy();
     else client.socket.destroy();
-    await client.gone;
+    await client.disconnected;
   });
-  return tally.outcome;
+  return results.outcome;
 };

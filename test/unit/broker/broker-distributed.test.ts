@@ -10,8 +10,9 @@ import { payloadOf } from '../../../src/hub/frame.ts';
 import { Hub } from '../../../src/hub/hub.ts';
 import type { Channel } from '../../../src/protocol/channel.ts';
 import { behavesAsBroker, isHealthy } from '../../support/broker-suite.ts';
+import { clientFrame } from '../../support/client-frame.ts';
+import { handshake } from '../../support/handshake.ts';
 import { recordingLog } from '../../support/log.ts';
-import { clientFrame, handshake } from '../../support/raw.ts';
 import { startServer, type TestServer } from '../../support/server.ts';
 import { now, sign } from '../../support/tokens.ts';
 

@@ -1,17 +1,18 @@
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Random } from '../support/random.ts';
 import { sign } from '../support/tokens.ts';
-import { type Attack, inParallel, Random, seedFor, type Target, times } from './attack.ts';
-import { describeTalk, isError, post, talkHttp } from './http-wire.ts';
-import { Tally } from './tally.ts';
+import { type Attack, inParallel, seedFor, type Target, times } from './attack.ts';
+import { describeExchange, isError, post, sendHttp } from './http-client.ts';
+import { ResultCollector } from './result-collector.ts';
 
-/** What the server allows. */
+/** A setting of the server. */
 export const MAX_BODY_BYTES = 1_572_864;
 const HEAD = 'POST /broadcast HTTP/1.1\r\nHost: localhost\r\n';
 const CHUNKED = `${HEAD}Transfer-Encoding: chunked\r\n\r\n`;
 const NOT_JSON = 'Body must be a JSON object';
 
-/** Sends a piece again and again, as fast as it is taken. */
+/** Writes a piece `count` times, each when the socket accepts it. */
 function repeat(socket: Socket, piece: Buffer, count: number, done = () => {}): void {
   let left = count;
   const send = () => {
@@ -29,19 +30,19 @@ function repeat(socket: Socket, piece: Buffer, count: number, done = () => {}): 
 
 const SINGLE_BYTES = 1_020_000;
 const SINGLE_BYTES_AT_ONCE = 10_000;
-/** Many enough to be dear with an object for each chunk, few enough for the budget of unfinished bodies. */
+/** Enough to be costly if the server kept an object for each chunk, and few enough for its budget of unfinished bodies. */
 const SMALL_CHUNK_BODIES = 32;
 const SMALL_CHUNK_BYTES = 70;
 
-/** Bodies of a million chunks, and bodies of chunks that are just not too small, all unfinished at once. */
+/** Bodies of a million chunks, and many unfinished bodies of chunks that are barely large enough to be accepted. */
 export const tinyChunks: Attack = async (target) => {
-  const tally = new Tally();
+  const results = new ResultCollector();
   const singles = Buffer.from('1\r\nx\r\n'.repeat(SINGLE_BYTES_AT_ONCE));
   await inParallel(times(target, 400), 20, async () => {
     const feed = (socket: Socket) => repeat(socket, singles, SINGLE_BYTES / SINGLE_BYTES_AT_ONCE);
-    const talk = await talkHttp(target.port, CHUNKED, { feed });
-    const kept = isError(talk.replies[0], 413, 'Body has too many chunks');
-    tally.check(kept, () => `a chunk a byte: ${describeTalk(talk)}`);
+    const exchange = await sendHttp(target.port, CHUNKED, { feed });
+    const conforms = isError(exchange.replies[0], 413, 'Body has too many chunks');
+    results.check(conforms, () => `a chunk a byte: ${describeExchange(exchange)}`);
   });
 
   const small = `${SMALL_CHUNK_BYTES.toString(16)}\r\n${'x'.repeat(SMALL_CHUNK_BYTES)}\r\n`;
@@ -58,19 +59,22 @@ export const tinyChunks: Attack = async (target) => {
       repeat(socket, Buffer.from(small.repeat(100)), count, finish);
     };
     await inParallel(SMALL_CHUNK_BODIES, SMALL_CHUNK_BODIES, async () => {
-      const talk = await talkHttp(target.port, CHUNKED, { feed, replies: 1 });
-      tally.check(isError(talk.replies[0], 400, NOT_JSON), () => `chunks: ${describeTalk(talk)}`);
+      const exchange = await sendHttp(target.port, CHUNKED, { feed, replies: 1 });
+      results.check(
+        isError(exchange.replies[0], 400, NOT_JSON),
+        () => `chunks: ${describeExchange(exchange)}`,
+      );
     });
   }
-  return tally.outcome;
+  return results.outcome;
 };
 
 const STALLED = 400;
 const BETWEEN_BROADCASTS_MS = 10;
 
-/** Hundreds of bodies that never end, begun anew as they are refused. Small broadcasts go on meanwhile. */
+/** Hundreds of bodies that never end, sent again when they are refused. Small broadcasts must get through meanwhile. */
 export const unfinishedBodies: Attack = async (target) => {
-  const tally = new Tally();
+  const results = new ResultCollector();
   const random = new Random(seedFor(target, 'stalled'));
   const bytes = Buffer.alloc(MAX_BODY_BYTES, 'x');
   const sockets = new Set<Socket>();
@@ -84,43 +88,46 @@ export const unfinishedBodies: Attack = async (target) => {
         socket.write(bytes.subarray(0, length));
       };
       const head = `${HEAD}Content-Length: ${MAX_BODY_BYTES}\r\n\r\n`;
-      const talk = await talkHttp(target.port, head, { feed, replies: 1 });
-      const kept = isOver || isError(talk.replies[0], 503, 'Too many requests');
-      tally.check(kept, () => `a stalled body: ${describeTalk(talk)}`);
+      const exchange = await sendHttp(target.port, head, { feed, replies: 1 });
+      const conforms = isOver || isError(exchange.replies[0], 503, 'Too many requests');
+      results.check(conforms, () => `a stalled body: ${describeExchange(exchange)}`);
     }
   };
   const stalled = Promise.all(Array.from({ length: STALLED }, stall));
 
   const deadline = performance.now() + (target.quick ? 3_000 : 10_000);
   for (let n = 0; performance.now() < deadline; n += 1) {
-    await broadcast(target, tally, `${n} ${random.word(random.below(2_000))}`);
+    await broadcast(target, results, `${n} ${random.word(random.below(2_000))}`);
     await delay(BETWEEN_BROADCASTS_MS);
   }
   isOver = true;
   for (const socket of sockets) socket.destroy();
   await stalled;
-  return tally.outcome;
+  return results.outcome;
 };
 
-/** Comes in two parts, so that it is an unfinished body for a while. */
-async function broadcast({ port }: Target, tally: Tally, text: string): Promise<void> {
+/** Sent in two parts, so that it is an unfinished body for a while. */
+async function broadcast({ port }: Target, results: ResultCollector, text: string): Promise<void> {
   const body = JSON.stringify({ token: sign({ channel: 'nobody', message: { text } }) });
   const request = post(body);
-  tally.message(body);
+  results.addMessage(body);
   const cut = request.length - (body.length >> 1);
   const feed = (socket: Socket) =>
     socket.once('connect', () => setImmediate(() => socket.write(request.subarray(cut))));
-  const talk = await talkHttp(port, request.subarray(0, cut), { feed, replies: 1 });
-  tally.check(talk.replies[0]?.status === 200, () => `a small broadcast: ${describeTalk(talk)}`);
+  const exchange = await sendHttp(port, request.subarray(0, cut), { feed, replies: 1 });
+  results.check(
+    exchange.replies[0]?.status === 200,
+    () => `a small broadcast: ${describeExchange(exchange)}`,
+  );
 }
 
 const KEPT_OPEN = 200;
 
-/** Connections that are kept open behind a body that was refused: nothing of it is kept. */
+/** Connections that stay open after their body was refused: the server must not keep the body in memory. */
 export const finishedBodies: Attack = async (target) => {
-  const tally = new Tally();
+  const results = new ResultCollector();
   const body = Buffer.alloc(MAX_BODY_BYTES, 'x');
-  const fields = Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`x${n}`, 'y']));
+  const headers = Object.fromEntries(Array.from({ length: 1_000 }, (_, n) => [`x${n}`, 'y']));
   const sockets: Socket[] = [];
   let unanswered = KEPT_OPEN;
   const finish = () => {
@@ -128,14 +135,14 @@ export const finishedBodies: Attack = async (target) => {
     if (unanswered === 0) for (const socket of sockets) socket.destroy();
   };
   await inParallel(KEPT_OPEN, KEPT_OPEN, async (index) => {
-    // One after another: this is not about unfinished ones.
+    // One after another, so that few are unfinished at a time.
     await delay(index * 5);
     const feed = (socket: Socket) => {
       sockets.push(socket);
       socket.once('data', finish);
     };
-    const talk = await talkHttp(target.port, post(body, { fields }), { feed });
-    tally.check(isError(talk.replies[0], 400, NOT_JSON), () => describeTalk(talk));
+    const exchange = await sendHttp(target.port, post(body, { headers }), { feed });
+    results.check(isError(exchange.replies[0], 400, NOT_JSON), () => describeExchange(exchange));
   });
-  return tally.outcome;
+  return results.outcome;
 };

@@ -1,23 +1,23 @@
 import { connect, type Socket } from 'node:net';
 
-/** Nothing the server promises takes longer than this, slow requests aside. */
-const PATIENCE_MS = 15_000;
-/** Attackers come from several addresses: one alone has too few ports for tens of thousands of connections. */
-const ADDRESSES = 100;
+/** Everything that the contract promises takes less time, except for slow requests. */
+const DEFAULT_IDLE_TIMEOUT_MS = 15_000;
+/** Attackers have several addresses, because one has too few ports for tens of thousands of connections. */
+const LOCAL_ADDRESSES = 100;
 let connections = 0;
 
-/** A TCP connection to the server. It is destroyed when nothing happens on it for too long. */
-export function openSocket(port: number, patienceMs = PATIENCE_MS): Socket {
+/** A TCP connection to the server, destroyed when it has been idle for `idleTimeoutMs`. */
+export function openSocket(port: number, idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS): Socket {
   connections += 1;
   const socket = connect({
     port,
     host: '127.0.0.1',
-    localAddress: `127.0.1.${1 + (connections % ADDRESSES)}`,
+    localAddress: `127.0.1.${1 + (connections % LOCAL_ADDRESSES)}`,
     noDelay: true,
   });
-  // Resets are what attacks are about; whoever cares looks at what came before.
+  // Attacks provoke resets. What came before them is checked.
   socket.on('error', () => {});
-  socket.setTimeout(patienceMs, () => socket.destroy());
+  socket.setTimeout(idleTimeoutMs, () => socket.destroy());
   return socket;
 }
 
@@ -31,11 +31,11 @@ export interface HttpReply {
 
 export interface ParsedReply {
   readonly reply: HttpReply;
-  /** The index behind it. */
+  /** The index of the first byte behind it. */
   readonly end: number;
 }
 
-/** The answer at the start of `bytes`, or undefined while it is not whole. Throws when it is no HTTP with a length. */
+/** The answer at the start of `bytes`, undefined while it is incomplete. Throws when it is not HTTP with a length. */
 export function parseReply(bytes: Buffer, isHead = false): ParsedReply | undefined {
   const headEnd = bytes.indexOf('\r\n\r\n');
   if (headEnd === -1) return undefined;
@@ -57,34 +57,34 @@ export function parseReply(bytes: Buffer, isHead = false): ParsedReply | undefin
   return { reply: { status, headers, body }, end: bodyStart + length };
 }
 
-export interface HttpTalk {
+export interface HttpExchange {
   readonly replies: readonly HttpReply[];
-  /** Bytes that are no whole answer. */
+  /** Bytes behind the last complete answer. */
   readonly rest: Buffer;
-  /** Whether the server ended the connection. */
+  /** Whether the server sent a FIN. */
   readonly ended: boolean;
   readonly ms: number;
 }
 
-export interface TalkOptions {
-  /** How many answers to wait for; without a number, until the server ends the connection. */
+export interface SendOptions {
+  /** How many answers to wait for. Waits for the end of the connection unless given. */
   readonly replies?: number;
-  /** Whether to say with a FIN that nothing more will come. */
+  /** Sends a FIN behind `bytes`. */
   readonly finish?: boolean;
-  /** Sends more, after `bytes`. */
+  /** Sends more behind `bytes`. */
   readonly feed?: (socket: Socket) => void;
-  readonly patienceMs?: number;
+  readonly idleTimeoutMs?: number;
 }
 
-/** Sends bytes on a connection of their own and resolves to what came back. Never rejects. */
-export function talkHttp(
+/** Sends bytes on a new connection and resolves to what came back. Never rejects. */
+export function sendHttp(
   port: number,
   bytes: string | Buffer,
-  { replies: wanted = Number.POSITIVE_INFINITY, finish, feed, patienceMs }: TalkOptions = {},
-): Promise<HttpTalk> {
+  { replies: wanted = Number.POSITIVE_INFINITY, finish, feed, idleTimeoutMs }: SendOptions = {},
+): Promise<HttpExchange> {
   return new Promise((resolve) => {
     const started = performance.now();
-    const socket = openSocket(port, patienceMs);
+    const socket = openSocket(port, idleTimeoutMs);
     const replies: HttpReply[] = [];
     let rest: Buffer = Buffer.alloc(0);
     let ended = false;
@@ -99,7 +99,7 @@ export function talkHttp(
           rest = rest.subarray(parsed.end);
         }
       } catch {
-        // What is no HTTP stays in `rest`.
+        // What is not HTTP stays in `rest`.
       }
       if (replies.length >= wanted) socket.destroy();
     });
@@ -113,13 +113,13 @@ export function talkHttp(
   });
 }
 
-/** A request with a body, as text. `fields` may replace the defaults; undefined leaves one out. */
+/** A POST request. `headers` replace the defaults or come after them; undefined leaves one out. */
 export function post(
   body: string | Buffer,
-  { path = '/broadcast', fields = {} }: PostOptions = {},
+  { path = '/broadcast', headers = {} }: PostOptions = {},
 ): Buffer {
   const content = Buffer.from(body);
-  const all = { Host: 'localhost', 'Content-Length': String(content.length), ...fields };
+  const all = { Host: 'localhost', 'Content-Length': String(content.length), ...headers };
   const lines = Object.entries(all)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}: ${value}\r\n`);
@@ -128,10 +128,10 @@ export function post(
 
 export interface PostOptions {
   readonly path?: string;
-  readonly fields?: Readonly<Record<string, string | undefined>>;
+  readonly headers?: Readonly<Record<string, string | undefined>>;
 }
 
-/** Whether the answer is this error in the form that every error has. */
+/** Whether the answer is this error, in the form of all errors. */
 export function isError(reply: HttpReply | undefined, status: number, error: string): boolean {
   return (
     reply?.status === status &&
@@ -140,7 +140,7 @@ export function isError(reply: HttpReply | undefined, status: number, error: str
   );
 }
 
-export function describeTalk({ replies, rest, ended }: HttpTalk): string {
+export function describeExchange({ replies, rest, ended }: HttpExchange): string {
   const said = replies.map(({ status, body }) => `${status} ${body}`).join(', ');
   const left = rest.length > 0 ? ` and ${rest.length} bytes` : '';
   return `${said || 'nothing'}${left}${ended ? '' : ', connection not ended'}`;

@@ -1,88 +1,6 @@
 import type { Socket } from 'node:net';
-import { sign } from '../support/tokens.ts';
-import { type HttpReply, openSocket, parseReply } from './http-wire.ts';
-
-/** The lines of a correct handshake, to be changed; undefined leaves a field out. */
-export function handshake({
-  path = '/subscribe',
-  method = 'GET',
-  fields = {},
-}: {
-  readonly path?: string;
-  readonly method?: string;
-  readonly fields?: Readonly<Record<string, string | undefined>>;
-} = {}): string {
-  const all = {
-    Host: 'localhost',
-    Connection: 'Upgrade',
-    Upgrade: 'websocket',
-    'Sec-WebSocket-Version': '13',
-    'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
-    ...fields,
-  };
-  const lines = Object.entries(all)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}: ${value}\r\n`);
-  return `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`;
-}
-
-export const HANDSHAKE = Buffer.from(handshake());
-
-export interface FrameOptions {
-  /** FIN, RSV bits and opcode; text in one piece unless told otherwise. */
-  readonly first?: number;
-  /** Null leaves the mask out. The default changes nothing: legal, and free. */
-  readonly mask?: Buffer | null;
-  /** How many bytes hold the length; as few as possible unless told otherwise. */
-  readonly lengthBytes?: 0 | 2 | 8;
-  /** What the frame says its length is. */
-  readonly length?: number | bigint;
-}
-
-const NO_MASK_EFFECT = Buffer.alloc(4);
-
-/** A client's frame (RFC 6455 §5.2), or something that looks like one. */
-export function frame(payload: string | Buffer, options: FrameOptions = {}): Buffer {
-  const data = Buffer.from(payload);
-  const { first = 0x81, mask = NO_MASK_EFFECT, length = data.length } = options;
-  const lengthBytes = options.lengthBytes ?? (length < 126 ? 0 : length < 65_536 ? 2 : 8);
-  const head = Buffer.alloc(2 + lengthBytes);
-  head[0] = first;
-  head[1] =
-    (mask === null ? 0 : 0x80) |
-    (lengthBytes === 0 ? Number(length) : lengthBytes === 2 ? 126 : 127);
-  if (lengthBytes === 2) head.writeUInt16BE(Number(length), 2);
-  if (lengthBytes === 8) head.writeBigUInt64BE(BigInt(length), 2);
-  if (mask === null) return Buffer.concat([head, data]);
-  if (mask !== NO_MASK_EFFECT) {
-    for (let index = 0; index < data.length; index += 1) {
-      data[index] = (data[index] as number) ^ (mask[index % 4] as number);
-    }
-  }
-  return Buffer.concat([head, mask, data]);
-}
-
-export function closeFrame(code: number, reason: string | Buffer = ''): Buffer {
-  return frame(Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)]), {
-    first: 0x88,
-  });
-}
-
-export const PING_MESSAGE = frame('{"event":"ping"}');
-export const PONG_TEXT = '{"event":"pong"}';
-
-export function authenticate(token: unknown): Buffer {
-  return frame(JSON.stringify({ event: 'authenticate', data: token }));
-}
-
-export function subscribe(channels: readonly string[]): Buffer {
-  return authenticate(sign({ channels }));
-}
-
-/** The confirmation, as the contract writes it. */
-export function subscribedText(channel: string): string {
-  return JSON.stringify({ event: 'subscribed', data: JSON.stringify({ channel }) });
-}
+import { clientFrame } from '../support/client-frame.ts';
+import { type HttpReply, openSocket, parseReply } from './http-client.ts';
 
 export interface ServerFrame {
   readonly opcode: number;
@@ -102,26 +20,26 @@ const PONG = 10;
 const NOTHING: Buffer = Buffer.alloc(0);
 
 export interface WireOptions {
-  /** False is a peer that ignores the close frame of the server. */
+  /** False for a peer that ignores close frames. */
   readonly answersClose?: boolean;
-  readonly patienceMs?: number;
+  readonly idleTimeoutMs?: number;
 }
 
 /**
- * A websocket client that sends whatever it is told and holds the server to RFC 6455: every byte that comes back is
- * parsed from the first moment, and what no server may send is a `fault`.
+ * A websocket client that sends any bytes and parses everything that the server sends. Whatever RFC 6455 forbids a
+ * server to send is a `fault`.
  */
 export class WireClient {
   readonly socket: Socket;
-  /** Resolves when the connection is gone, however it ended. */
-  readonly gone: Promise<void>;
+  /** Resolves when the TCP connection has closed, for whatever reason. Never rejects. */
+  readonly disconnected: Promise<void>;
   /** The answer to the handshake. */
   reply: HttpReply | undefined;
   close: Close | undefined;
   fault: string | undefined;
-  /** Whether the server ended its side, rather than that the connection was reset or timed out. */
+  /** Whether the server sent a FIN. False after a reset or a timeout. */
   ended = false;
-  /** What arrived, without close frames and pings. `onFrame` takes them instead. */
+  /** The texts and pongs that arrived, unless `onFrame` is replaced. */
   readonly frames: ServerFrame[] = [];
   onFrame: (frame: ServerFrame) => void = (received) => this.frames.push(received);
   onClose: () => void = () => {};
@@ -129,14 +47,14 @@ export class WireClient {
   #unparsed = NOTHING;
   #wake: (() => void) | undefined;
 
-  constructor(port: number, { answersClose = true, patienceMs }: WireOptions = {}) {
+  constructor(port: number, { answersClose = true, idleTimeoutMs }: WireOptions = {}) {
     this.#answersClose = answersClose;
-    this.socket = openSocket(port, patienceMs);
+    this.socket = openSocket(port, idleTimeoutMs);
     this.socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     this.socket.on('end', () => {
       this.ended = true;
     });
-    this.gone = new Promise((resolve) => {
+    this.disconnected = new Promise((resolve) => {
       this.socket.on('close', () => {
         resolve();
         this.#wake?.();
@@ -150,7 +68,7 @@ export class WireClient {
     return this;
   }
 
-  /** Resolves when `arrived` says so, or the connection is gone. */
+  /** Resolves to true when `arrived` does, and to false when the connection has closed before. */
   async until(arrived: () => boolean): Promise<boolean> {
     for (;;) {
       if (arrived()) return true;
@@ -161,13 +79,13 @@ export class WireClient {
     }
   }
 
-  /** Whether the server answered the handshake with 101. */
+  /** Resolves to whether the server answered the handshake with 101. */
   async upgraded(): Promise<boolean> {
     await this.until(() => this.reply !== undefined);
     return this.reply?.status === 101;
   }
 
-  /** Whether this many frames have come. */
+  /** Resolves to whether this many frames have arrived. */
   received(count: number): Promise<boolean> {
     return this.until(() => this.frames.length >= count);
   }
@@ -246,7 +164,7 @@ export class WireClient {
         this.onFrame(received);
         return;
       case PING:
-        this.send(frame(payload, { first: 0x8a }));
+        this.send(clientFrame(payload, { first: 0x8a }));
         return;
       case CLOSE:
         this.close = {
@@ -254,7 +172,7 @@ export class WireClient {
           reason: payload.toString('utf8', 2),
         };
         this.onClose();
-        if (this.#answersClose) this.send(frame(payload, { first: 0x88 }));
+        if (this.#answersClose) this.send(clientFrame(payload, { first: 0x88 }));
         return;
       default:
         throw new Error(`opcode ${opcode}`);

@@ -1,24 +1,31 @@
 import type { Socket } from 'node:net';
+import { handshake } from '../support/handshake.ts';
+import { Random } from '../support/random.ts';
 import { sign } from '../support/tokens.ts';
-import { type Attack, inParallel, Random, seedFor, type Target, times } from './attack.ts';
-import { MAX_BODY_BYTES } from './bodies.ts';
-import { describeTalk, isError, post, type TalkOptions, talkHttp } from './http-wire.ts';
-import { Tally } from './tally.ts';
-import { handshake } from './wire.ts';
+import { type Attack, inParallel, seedFor, type Target, times } from './attack.ts';
+import { describeExchange, isError, post, type SendOptions, sendHttp } from './http-client.ts';
+import { MAX_BODY_BYTES } from './request-bodies.ts';
+import { ResultCollector } from './result-collector.ts';
 
+/** A request that the server must refuse, and how. */
 interface Refused {
   readonly what: string;
   readonly bytes: string | Buffer;
   readonly status: number;
   readonly error: string;
-  readonly options?: TalkOptions;
+  readonly options?: SendOptions;
 }
 
-async function expectError({ port }: Target, tally: Tally, refused: Refused): Promise<void> {
+async function expectError(
+  { port }: Target,
+  results: ResultCollector,
+  refused: Refused,
+): Promise<void> {
   const { what, bytes, status, error, options } = refused;
-  const talk = await talkHttp(port, bytes, options);
-  const kept = isError(talk.replies[0], status, error) && talk.replies.length === 1 && talk.ended;
-  tally.check(kept, () => `${what}: ${describeTalk(talk)}`);
+  const exchange = await sendHttp(port, bytes, options);
+  const conforms =
+    isError(exchange.replies[0], status, error) && exchange.replies.length === 1 && exchange.ended;
+  results.check(conforms, () => `${what}: ${describeExchange(exchange)}`);
 }
 
 const GET = 'GET /info.json HTTP/1.1\r\nHost: localhost\r\n';
@@ -32,9 +39,9 @@ function oversized(random: Random): Refused {
     `${GET}${`${name}: ${random.word(20)}\r\n`.repeat(600)}\r\n`,
     `GET /${word} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
     handshake({ path: `/subscribe?${word}` }),
-    handshake({ fields: { Cookie: word } }),
-    handshake({ fields: { 'Sec-WebSocket-Key': word } }),
-    handshake({ fields: { 'Sec-WebSocket-Protocol': word } }),
+    handshake({ headers: { Cookie: word } }),
+    handshake({ headers: { 'Sec-WebSocket-Key': word } }),
+    handshake({ headers: { 'Sec-WebSocket-Protocol': word } }),
   ]);
   return {
     what: 'oversized headers',
@@ -44,17 +51,17 @@ function oversized(random: Random): Refused {
   };
 }
 
-/** Headers of more than 16 KiB, in every place that can hold them. */
+/** More than 16 KiB of header, in every part of it. */
 export const oversizedHeaders: Attack = async (target) => {
-  const tally = new Tally();
+  const results = new ResultCollector();
   const random = new Random(seedFor(target, 'headers'));
-  await inParallel(times(target, 1_000), 16, () => expectError(target, tally, oversized(random)));
-  return tally.outcome;
+  await inParallel(times(target, 1_000), 16, () => expectError(target, results, oversized(random)));
+  return results.outcome;
 };
 
-/** Bodies over the limit: said so, sent so, or sent without saying. */
+/** Bodies over the limit, by their Content-Length, by what is sent, or in chunks. */
 export const oversizedBodies: Attack = async (target) => {
-  const tally = new Tally();
+  const results = new ResultCollector();
   const random = new Random(seedFor(target, 'bodies'));
   const error = `Body must be at most ${MAX_BODY_BYTES} bytes`;
   const body = Buffer.alloc(MAX_BODY_BYTES + 1, 'x');
@@ -77,12 +84,12 @@ export const oversizedBodies: Attack = async (target) => {
   await inParallel(times(target, 300), 16, async () => {
     const [what, bytes, rest] = random.pick(kinds);
     const feed = (socket: Socket) => rest !== undefined && socket.write(rest);
-    const talk = await talkHttp(target.port, bytes, { feed });
-    const [reply] = talk.replies;
-    const kept = isError(reply, 413, error) && reply?.headers['connection'] === 'close';
-    tally.check(kept, () => `${what}: ${describeTalk(talk)}`);
+    const exchange = await sendHttp(target.port, bytes, { feed });
+    const [reply] = exchange.replies;
+    const conforms = isError(reply, 413, error) && reply?.headers['connection'] === 'close';
+    results.check(conforms, () => `${what}: ${describeExchange(exchange)}`);
   });
-  return tally.outcome;
+  return results.outcome;
 };
 
 const BAD_REQUEST = [400, 'Bad request'] as const;
@@ -90,7 +97,7 @@ const NOT_FOUND = [404, 'Not found'] as const;
 const NO_TOKEN = [401, 'Bearer token required'] as const;
 const NOT_ALLOWED = [405, 'Method not allowed'] as const;
 
-/** Requests that break HTTP, or ask for what does not exist. */
+/** Requests that violate HTTP, or ask for something that does not exist. */
 const MALFORMED: readonly (readonly [bytes: string, answer: readonly [number, string]])[] = [
   ['garbage\r\n\r\n', BAD_REQUEST],
   ['GET\r\n\r\n', BAD_REQUEST],
@@ -156,20 +163,20 @@ const MALFORMED: readonly (readonly [bytes: string, answer: readonly [number, st
 ];
 
 export const malformedHttp: Attack = async (target) => {
-  const tally = new Tally();
+  const results = new ResultCollector();
   await inParallel(MALFORMED.length * times(target, 60), 32, async (index) => {
     const [text, [status, error]] = MALFORMED[
       index % MALFORMED.length
     ] as (typeof MALFORMED)[number];
     const what = JSON.stringify(text.slice(0, 100));
-    await expectError(target, tally, { what, bytes: Buffer.from(text, 'latin1'), status, error });
+    await expectError(target, results, { what, bytes: Buffer.from(text, 'latin1'), status, error });
   });
-  return tally.outcome;
+  return results.outcome;
 };
 
 const BYTE_EVERY_MS = 200;
-/** 15 s for a request, looked at every 5 s, and what a busy machine needs. */
-const TIMEOUTS_AT_MOST_MS = 26_000;
+/** 15 s for a request, checked every 5 s, and what a busy machine needs. */
+const MAX_TIMEOUT_MS = 26_000;
 
 function slowly(text: string): (socket: Socket) => void {
   return (socket) => {
@@ -186,7 +193,7 @@ const HALF_OPEN = `POST /broadcast HTTP/1.1\r\nHost: a\r\n`;
 const BODY = JSON.stringify({ token: sign({ channel: 'a', message: {} }) });
 
 const SLOW: readonly (readonly [what: string, start: string, bytes: string | undefined])[] = [
-  ['a connection that says nothing', '', undefined],
+  ['a connection without a byte', '', undefined],
   ['half a request line', 'GET /inf', undefined],
   ['half the headers', HALF_OPEN, undefined],
   ['headers a byte at a time', '', `GET / HTTP/1.1\r\nX: ${'x'.repeat(500)}`],
@@ -196,26 +203,26 @@ const SLOW: readonly (readonly [what: string, start: string, bytes: string | und
   ['chunks a byte at a time', `${HALF_OPEN}Transfer-Encoding: chunked\r\n\r\n`, '1\r\nx\r\n'],
 ];
 
-/** Requests that never end: each is ended by the server, and told so. Runs beside the other attacks. */
+/** Requests that never end. The server must answer each with 408 and close it. Runs beside the other attacks. */
 export const slowHttp: Attack = async (target) => {
-  const tally = new Tally();
+  const results = new ResultCollector();
   await Promise.all(
     Array.from({ length: SLOW.length * times(target, 40) }, async (_, index) => {
       const [what, start, bytes] = SLOW[index % SLOW.length] as (typeof SLOW)[number];
       const feed = bytes === undefined ? undefined : slowly(bytes);
-      const talk = await talkHttp(target.port, start, {
-        patienceMs: TIMEOUTS_AT_MOST_MS,
+      const exchange = await sendHttp(target.port, start, {
+        idleTimeoutMs: MAX_TIMEOUT_MS,
         ...(feed && { feed }),
       });
-      const kept =
-        isError(talk.replies[0], 408, 'Request timeout') &&
-        talk.ended &&
-        talk.ms < TIMEOUTS_AT_MOST_MS;
-      tally.check(
-        kept,
-        () => `${what}: ${describeTalk(talk)} after ${Math.round(talk.ms / 1_000)} s`,
+      const conforms =
+        isError(exchange.replies[0], 408, 'Request timeout') &&
+        exchange.ended &&
+        exchange.ms < MAX_TIMEOUT_MS;
+      results.check(
+        conforms,
+        () => `${what}: ${describeExchange(exchange)} after ${Math.round(exchange.ms / 1_000)} s`,
       );
     }),
   );
-  return tally.outcome;
+  return results.outcome;
 };

@@ -1,0 +1,93 @@
+import { CLIENTS } from './nodes-channels.ts';
+import {
+  type Answer,
+  compareDeliveries,
+  type History,
+  haveOneOrder,
+  type Verdict,
+} from './nodes-oracle.ts';
+import { formatCount } from './report.ts';
+import type { Verdicts } from './verdicts.ts';
+
+export interface NodesRun {
+  readonly nodeCount: number;
+  readonly history: History;
+  readonly redisKills: number;
+  /** Texts of another program that Redis handed to nodes. */
+  readonly garbageTexts: number;
+  /** Of each process of subscribers. */
+  readonly verdicts: readonly Verdict[];
+}
+
+type Counter = {
+  [K in keyof Verdict]: Verdict[K] extends number ? K : never;
+}[keyof Verdict];
+
+/** Prints what happened in the run and adds its verdicts. */
+export function judgeRun(run: NodesRun, verdicts: Verdicts): void {
+  const { history, redisKills } = run;
+  const received = sumReceived(run);
+  const total = (key: Counter) => run.verdicts.reduce((sum, verdict) => sum + verdict[key], 0);
+  const deliveries = compareDeliveries(history, received);
+  printTable(run, received, total, deliveries);
+
+  const faults = run.verdicts.flatMap((verdict) => verdict.faults);
+  const add = (isOk: boolean, what: string, why: readonly string[] = faults) =>
+    verdicts.add(isOk, what, isOk ? [] : why);
+  const isKilled = history.kills.length > 0 && redisKills > 0;
+  const isEnough = total('required') > 10 * CLIENTS && deliveries.compared > 100;
+  add(isKilled && isEnough, 'nodes and Redis were killed, and broadcasts got through', []);
+  add(total('missed') === 0, 'every broadcast answered 200 reached all subscribers');
+  add(total('doubled') === 0, 'no message came twice');
+  add(total('reordered') === 0, 'no message came before one that was answered before its post');
+  const successions = run.verdicts.flatMap((verdict) => verdict.successions);
+  add(haveOneOrder(successions), 'all websockets have messages in the same order', []);
+  add(deliveries.wrong === 0, '`deliveries` is what arrived', deliveries.faults);
+  add(total('unexplained') === 0, 'every closed websocket has a reason');
+}
+
+/** How many websockets received each broadcast, by sequence. */
+function sumReceived({ history, verdicts }: NodesRun): Uint32Array {
+  const sums = new Uint32Array((history.posted.at(-1)?.sequence ?? 0) + 1);
+  for (const { received } of verdicts) {
+    received.forEach((count, sequence) => {
+      sums[sequence] = (sums[sequence] ?? 0) + count;
+    });
+  }
+  return sums;
+}
+
+function printTable(
+  { nodeCount, history, redisKills, garbageTexts }: NodesRun,
+  received: Uint32Array,
+  total: (key: Counter) => number,
+  deliveries: ReturnType<typeof compareDeliveries>,
+): void {
+  const answered = (answer: Answer) => history.posted.filter((posted) => posted.answer === answer);
+  const arrived = (answer: Answer) =>
+    answered(answer).filter(({ sequence }) => (received[sequence] ?? 0) > 0).length;
+  const rows: readonly (readonly [what: string, count: number])[] = [
+    ['websockets at a time', CLIENTS],
+    ['websockets in all', total('sessions')],
+    ['kill -9 of a node', history.kills.length],
+    ['kill -9 of Redis', redisKills],
+    ['losses of Redis logged by nodes', history.losses.length],
+    ['broadcasts', history.posted.length],
+    ['answered 200', answered('success').length],
+    ['answered 200 with `partial`', answered('partial').length],
+    ['answered 503', answered('unavailable').length],
+    ['answered 503 that arrived all the same', arrived('unavailable')],
+    ['not answered (the node was starting or killed)', answered('none').length],
+    ['not answered that arrived all the same', arrived('none')],
+    ['texts of another program handed to nodes', garbageTexts],
+    ['messages received', received.reduce((sum, count) => sum + count, 0)],
+    ['messages that had to be received', total('required')],
+    ['missed', total('missed')],
+    ['doubled', total('doubled')],
+    ['reordered', total('reordered')],
+    ['`deliveries` compared with what arrived', deliveries.compared],
+    ['`deliveries` that differ', deliveries.wrong],
+  ];
+  const lines = rows.map(([what, count]) => `| ${what} | ${formatCount(count)} |`);
+  console.log(`\n| ${nodeCount} nodes and Redis | |\n|---|--:|\n${lines.join('\n')}\n`);
+}
