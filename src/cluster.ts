@@ -7,17 +7,17 @@ import { MetricsSurvey } from './cluster/metrics-survey.ts';
 import type { Config } from './config/config.ts';
 import type { Log } from './telemetry/log.ts';
 
-/** A worker that lived this long died of something else than its start. */
+/** A worker that lived this long did not die of a failing start: the backoff begins anew. */
 const STABLE_MS = 10_000;
-const LEAST_BACKOFF_MS = 100;
-const MOST_BACKOFF_MS = 10_000;
-/** From the end of the drain window: requests may take 2 s more, and the log one. */
-const END_WITHIN_MS = 3_000;
+const MIN_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 10_000;
+/** How long after the drain window a worker may take to exit: requests in flight have 2 s, the log has 1 s. */
+const EXIT_TIMEOUT_MS = 3_000;
 
 /**
- * Runs `config.processes` workers, replaces those that die, and passes broadcasts between them. Ends when they have,
- * at the latest three seconds after the drain window that begins when `stop` is aborted. A second SIGINT ends
- * everything at once.
+ * Runs `config.processes` workers, replaces those that die, and passes broadcasts between them. When `stop` is aborted
+ * the workers drain, and this process exits after them: at the latest three seconds after the drain window. A second
+ * SIGINT kills all processes at once.
  */
 export function runPrimary(
   config: Config,
@@ -25,8 +25,8 @@ export function runPrimary(
   stop: AbortController,
   log: Log,
 ): void {
-  // With round-robin, Node's default, a worker that once had no file descriptor left is given no connection any more:
-  // the primary waits for it to confirm the one that it lost. So the workers accept for themselves.
+  // Every worker accepts connections itself. With Node's default, round-robin, a worker that once ran out of file
+  // descriptors is never given a connection again: the primary waits forever for it to confirm the one it lost.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   cluster.setupPrimary({ serialization: 'advanced' });
   const primary = new Primary(config, env, stop, log);
@@ -71,7 +71,7 @@ class Primary {
     try {
       forked = cluster.fork(this.#env);
     } catch (error) {
-      this.#log.error({ err: error }, 'a worker cannot be started');
+      this.#log.error({ err: error }, 'worker could not be started, retrying');
       this.#forkLater();
       return;
     }
@@ -79,8 +79,8 @@ class Primary {
     this.#workers.add(worker);
     forked.on('message', (message: FromWorker) => this.#receive(worker, message));
     forked.on('error', (error) => {
-      this.#log.error({ err: error }, 'a worker cannot be reached');
-      // One that could not be started, for want of processes or file descriptors, has no exit.
+      this.#log.error({ err: error }, 'worker process or its channel failed');
+      // A worker that could not be started (no process or file descriptor left) emits no 'exit'.
       if (worker.pid === undefined) this.#replace(worker, { code: null, signal: null });
     });
     forked.on('exit', (code, signal) => this.#replace(worker, { code, signal }));
@@ -94,10 +94,10 @@ class Primary {
     this.order('drain');
     const timer = setTimeout(() => {
       for (const worker of this.#workers) {
-        worker.kill('a worker has not ended within the drain window; it is killed');
+        worker.kill('worker did not exit within the drain window, killing it');
       }
-    }, this.#config.drainMs + END_WITHIN_MS);
-    // The workers keep this process alive, and nothing else does.
+    }, this.#config.drainMs + EXIT_TIMEOUT_MS);
+    // Only the workers may keep this process alive.
     timer.unref();
   }
 
@@ -113,9 +113,10 @@ class Primary {
         this.#metrics.receive(worker, message.id, message.metrics);
         return;
       case 'metrics request':
-        this.#metrics.gather().then(
+        this.#metrics.collect().then(
           (text) => worker.send({ kind: 'metrics', id: message.id, text }, text.length),
-          (error) => this.#log.error({ err: error }, 'metrics cannot be added up'),
+          (error) =>
+            this.#log.error({ err: error }, 'metrics of the workers could not be added up'),
         );
         return;
     }
@@ -133,17 +134,14 @@ class Primary {
     }
     if (performance.now() - worker.startedAt > STABLE_MS) this.#backoffMs = 0;
     const delayMs = this.#forkLater();
-    this.#log.error(
-      { worker: worker.pid, ...how, delayMs },
-      'a worker died; another takes its place',
-    );
+    this.#log.error({ worker: worker.pid, ...how, delayMs }, 'worker died, starting another');
   }
 
-  /** Returns how much later. */
+  /** Starts a worker after the backoff, which it returns in milliseconds. */
   #forkLater(): number {
-    const doubled = Math.max(this.#backoffMs * 2, LEAST_BACKOFF_MS);
-    this.#backoffMs = Math.min(doubled, MOST_BACKOFF_MS);
-    // A drain does not wait for workers that are yet to come.
+    const doubled = Math.max(this.#backoffMs * 2, MIN_BACKOFF_MS);
+    this.#backoffMs = Math.min(doubled, MAX_BACKOFF_MS);
+    // A drain must not wait for this timer.
     delay(this.#backoffMs, undefined, { signal: this.#stop.signal }).then(
       () => this.fork(),
       () => {},

@@ -6,9 +6,9 @@ import {
   createClusterMetrics,
   createWorkerBus,
   disconnect,
+  executeOrders,
   ignoreSignals,
   isWorker,
-  obeyPrimary,
 } from './cluster/worker.ts';
 import { runPrimary } from './cluster.ts';
 import { type Config, ConfigError, loadConfig } from './config/config.ts';
@@ -25,87 +25,92 @@ import { createLog, type Log } from './telemetry/log.ts';
 const SECRET_ADVICE =
   'set JWT_SECRET to a long random text that your app servers share, for example the output of: node -p "crypto.randomBytes(64).toString(\'hex\')"';
 
-const DOTENV = resolve('.env');
+const DOTENV_PATH = resolve('.env');
 
-/** How long lines that still wait may hold up the exit. */
-const LAST_LINES_MS = 1_000;
+/** How long lines that are not written yet may delay the exit. */
+const FLUSH_TIMEOUT_MS = 1_000;
 
 const output = new LineWriter(process.stdout);
-/** Made when there is something to complain about. */
+/** Created with the first error. */
 let errors: LineWriter | undefined;
 
-function complain(text: string): void {
+function writeError(text: string): void {
   errors ??= new LineWriter(process.stderr);
   errors.write(`${text}\n`);
 }
 
 process.once('exit', () => {
-  const deadline = performance.now() + LAST_LINES_MS;
+  const deadline = performance.now() + FLUSH_TIMEOUT_MS;
   output.finish(deadline);
   errors?.finish(deadline);
 });
 
-/** Without a secret there is no server; outside production it makes its own, once. Returns what to tell about it. */
-function provideSecret({ variables: env, problems }: Environment): string | undefined {
+/**
+ * Outside production, creates a missing JWT_SECRET and keeps it in `.env`. Returns a notice about it for the operator;
+ * undefined if nothing was created.
+ */
+function ensureSecret({ variables: env, problems }: Environment): string | undefined {
   if (env['JWT_SECRET'] || isProduction(env['NODE_ENV'])) return undefined;
   if (problems.length > 0) {
-    // A .env that cannot be used may have a secret in it, so that none is missing. This one is never kept or used.
+    // The unusable .env may contain a secret. A placeholder keeps the list of problems from saying that it is missing;
+    // the start fails, so it is never used.
     env['JWT_SECRET'] = randomBytes(64).toString('hex');
     return undefined;
   }
   try {
-    env['JWT_SECRET'] = createDevelopmentSecret(DOTENV);
-    return `JWT_SECRET was not set: a random one is now in ${DOTENV}`;
+    env['JWT_SECRET'] = createDevelopmentSecret(DOTENV_PATH);
+    return `JWT_SECRET was not set: a random one is now in ${DOTENV_PATH}`;
   } catch (error) {
-    return `JWT_SECRET was not set, and ${DOTENV} cannot be written: ${(error as Error).message}`;
+    return `JWT_SECRET was not set, and ${DOTENV_PATH} cannot be written: ${(error as Error).message}`;
   }
 }
 
-/** Says in one line of the log, or outside production in a line for each, why the server does not start. */
-async function refuseConfig(
+/** Reports why the server does not start: in production as one log line, otherwise as text, one line per problem. */
+async function reportInvalidConfig(
   error: ConfigError,
   env: Readonly<Record<string, string>>,
-  news: string | undefined,
+  notice: string | undefined,
 ): Promise<void> {
   process.exitCode = 1;
   const warnings = environmentWarnings(env);
   const advice = env['JWT_SECRET'] ? undefined : SECRET_ADVICE;
   if (isProduction(env['NODE_ENV'])) {
-    // Not at LOG_LEVEL, which may be what is wrong, or "silent".
+    // LOG_LEVEL is not used here: it may be the invalid setting, or "silent".
     const log = await createLog({ level: 'fatal', pretty: false }, output);
     log.fatal({ problems: error.problems, warnings, advice }, 'Invalid configuration');
     return;
   }
-  if (news !== undefined) complain(news);
-  complain(error.message);
-  for (const warning of warnings) complain(`Warning: ${warning}`);
-  if (advice !== undefined) complain(`Please ${advice}`);
+  if (notice !== undefined) writeError(notice);
+  writeError(error.message);
+  for (const warning of warnings) writeError(`Warning: ${warning}`);
+  if (advice !== undefined) writeError(`Please ${advice}`);
 }
 
 async function main(): Promise<void> {
   const stop = listenForStop();
-  // A worker was given everything by its primary, and .env may have changed since.
-  const environment = readEnvironment(process.env, isWorker ? undefined : DOTENV);
+  // A worker's environment comes whole from its primary. It does not read .env, which may have changed since.
+  const environment = readEnvironment(process.env, isWorker ? undefined : DOTENV_PATH);
   const { variables: env, problems } = environment;
-  const news = provideSecret(environment);
+  const notice = ensureSecret(environment);
   let config: Config;
   try {
     config = loadConfig(env, problems);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    await refuseConfig(error, env, news);
+    await reportInvalidConfig(error, env, notice);
     return;
   }
 
   const pretty = !config.production && process.stdout.isTTY;
   const log = await createLog({ level: config.logLevel, pretty }, output);
-  // Node itself writes warnings to standard error, and waits there for a reader that has stopped reading.
+  // Node's own listener writes warnings to standard error synchronously: a reader that has stopped reading would block
+  // the process.
   process.removeAllListeners('warning').on('warning', ({ name, message }) => {
     log.warn({ name }, message);
   });
   if (stop.signal.aborted) return;
   if (!isWorker) {
-    if (news !== undefined) log.warn(news);
+    if (notice !== undefined) log.warn(notice);
     for (const warning of [...environmentWarnings(env), ...unsafeSettings(config)]) {
       log.warn(warning);
     }
@@ -118,7 +123,7 @@ async function main(): Promise<void> {
   await serve(config, log, stop.signal);
 }
 
-/** Serves from this process, until `stop` is aborted or, in a worker, the primary says so. */
+/** Serves from this process until `stop` is aborted or, in a worker, until the primary orders a drain. */
 async function serve(config: Config, log: Log, stop: AbortSignal): Promise<void> {
   // Listens for SIGHUP before the server has read the certificate: the signal would end the process.
   let renewCertificate = () => {};
@@ -126,7 +131,7 @@ async function serve(config: Config, log: Log, stop: AbortSignal): Promise<void>
 
   const bus = await createBus(config, log, (reason) => {
     log.fatal(reason);
-    giveUp();
+    setFailureExitCode();
     void server.close().then(disconnect);
   });
   if (stop.aborted) return;
@@ -136,12 +141,12 @@ async function serve(config: Config, log: Log, stop: AbortSignal): Promise<void>
     createMetricsReader: isWorker ? createClusterMetrics : undefined,
   });
   renewCertificate = () => server.renewCertificate();
-  if (isWorker) obeyPrimary(server);
+  if (isWorker) executeOrders(server);
   else stop.addEventListener('abort', () => void server.close());
 
   try {
     const bound = await server.listen();
-    // Told to end before it listened.
+    // It was stopped before it listened.
     if (bound === undefined) return;
     const { address, port } = bound;
     log.info(
@@ -149,13 +154,13 @@ async function serve(config: Config, log: Log, stop: AbortSignal): Promise<void>
       `Bifröst listens on ${address} port ${port}`,
     );
   } catch (error) {
-    complain(`Cannot listen on port ${config.port}: ${(error as Error).message}`);
-    giveUp();
+    writeError(`Cannot listen on port ${config.port}: ${(error as Error).message}`);
+    setFailureExitCode();
     disconnect();
   }
 }
 
-/** What connects this process with others, if anything does. */
+/** Returns the bus to the other nodes; undefined if this process is the only one. */
 async function createBus(
   config: Config,
   log: Log,
@@ -164,14 +169,14 @@ async function createBus(
   if (config.redisUrl === undefined) {
     return isWorker ? createWorkerBus(maxWaitingBytes(config.maxBodyBytes)) : undefined;
   }
-  // Loaded only where it is used: it is larger than all the rest.
+  // Loaded on demand: the Redis client is larger than everything else together.
   const { RedisBus } = await import('./broker/bus-redis.ts');
   return new RedisBus({ url: config.redisUrl, log, onUnusable });
 }
 
 /**
- * Aborted by the first SIGTERM or SIGINT; a worker waits for its primary instead. To be called before anything is
- * awaited: a platform may send a signal at any moment, and several times.
+ * Returns a controller that the first SIGTERM or SIGINT aborts. A worker waits for its primary's order instead. Must be
+ * called before anything is awaited: a platform may send a signal at any moment, and several times.
  */
 function listenForStop(): AbortController {
   const stop = new AbortController();
@@ -179,14 +184,14 @@ function listenForStop(): AbortController {
     ignoreSignals();
   } else {
     process.on('SIGTERM', () => stop.abort());
-    // Only a second Ctrl-C means it.
+    // A second Ctrl-C ends the process at once, by Node's default.
     process.once('SIGINT', () => stop.abort());
   }
   return stop;
 }
 
-/** Starting again would not help. */
-function giveUp(): void {
+/** Sets the exit code for a configuration that cannot work, so that the primary does not start another worker. */
+function setFailureExitCode(): void {
   process.exitCode = isWorker ? EXIT_UNUSABLE : 1;
 }
 

@@ -5,7 +5,7 @@ import { MessageBatcher } from '../broker/message-batcher.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { FromPrimary, Order } from './messages.ts';
 
-/** A worker as its primary sees it: what it has to be told, and how much of that it has not read yet. */
+/** The primary's side of a worker: sends it messages and orders, and bounds how much it may leave unread. */
 export class ForkedWorker {
   readonly startedAt = performance.now();
   readonly #worker: Worker;
@@ -14,39 +14,39 @@ export class ForkedWorker {
   readonly #batcher = new MessageBatcher<ToWorker>((batch) =>
     this.send(batch, bytesOf(batch.messages)),
   );
-  /** What was ordered before the worker listened for orders. */
-  readonly #missed = new Set<Order>();
+  /** Orders given before the worker listened for them. */
+  readonly #pendingOrders = new Set<Order>();
   #isReady = false;
   #isKilled = false;
 
-  /** A worker that leaves more than `maxWaitingBytes` unread is killed. */
+  /** A worker that leaves more than `maxWaitingBytes` bytes unread is killed. */
   constructor(worker: Worker, maxWaitingBytes: number, log: Log) {
     this.#worker = worker;
     this.#backlog = new Backlog(maxWaitingBytes);
     this.#log = log;
   }
 
-  /** Undefined when it could not be started. */
+  /** Undefined if the process could not be started. */
   get pid(): number | undefined {
     return this.#worker.process.pid;
   }
 
-  /** Whether it listens for what it is told. */
+  /** True once the worker listens for orders. */
   get isReady(): boolean {
     return this.#isReady;
   }
 
-  /** Has the worker obey, as soon as it can. */
+  /** Sends the order, or keeps it until the worker listens for orders. */
   order(order: Order): void {
     if (this.#isReady) this.send({ kind: 'order', order });
-    else this.#missed.add(order);
+    else this.#pendingOrders.add(order);
   }
 
-  /** To be called when the worker says that it listens for orders. */
+  /** To be called when the worker has reported that it listens for orders. Sends those that wait. */
   becomeReady(): void {
     this.#isReady = true;
-    for (const order of this.#missed) this.order(order);
-    this.#missed.clear();
+    for (const order of this.#pendingOrders) this.order(order);
+    this.#pendingOrders.clear();
   }
 
   /** Sends the message with all others of this turn of the event loop. */
@@ -54,17 +54,17 @@ export class ForkedWorker {
     this.#batcher.add(message);
   }
 
-  /** `bytes` is the size of what the message carries. A worker that has just died hears nothing. */
+  /** `bytes` is the size of the message's payload. Does nothing for a worker that has died. */
   send(message: FromPrimary, bytes = 0): void {
     if (this.#isKilled || !this.#worker.isConnected()) return;
     if (this.#backlog.isFull) {
-      this.kill('a worker does not read what it is told; it is killed');
+      this.kill('worker does not read its messages, killing it');
       return;
     }
     this.#worker.send(message, this.#backlog.add(bytes));
   }
 
-  /** Ends the worker at once, stopped or not; `reason` is logged. */
+  /** Kills the worker, even one that is suspended by SIGSTOP. Logs `reason`. */
   kill(reason: string): void {
     if (this.#isKilled) return;
     this.#isKilled = true;

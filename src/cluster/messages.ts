@@ -2,16 +2,16 @@ import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 import type { ToPrimary, ToWorker } from '../broker/bus-cluster.ts';
 import type { MessageBatch } from '../broker/message-batcher.ts';
 
-/** What the primary may order; an order that a worker misses because it is still starting is given again. */
+/** What the primary may order. A worker that is still starting receives the order once it is ready. */
 export type Order = 'drain' | 'renew certificate';
 
-/** The metrics of one process, as prom-client adds them up. */
+/** The metrics of one process, in the form that prom-client aggregates. */
 export type ProcessMetrics = readonly MetricObjectWithValues<MetricValue<string>>[];
 
 /** From a worker to its primary. */
 export type FromWorker =
   | MessageBatch<ToPrimary>
-  /** It listens for orders. What was ordered before, it has not heard. */
+  /** From now on the worker listens for orders. It has not received earlier ones. */
   | { readonly kind: 'ready' }
   /** Asks for the metrics of all workers. */
   | { readonly kind: 'metrics request'; readonly id: number }
@@ -25,13 +25,16 @@ export type FromPrimary =
   | { readonly kind: 'own metrics request'; readonly id: number }
   | { readonly kind: 'metrics'; readonly id: number; readonly text: string };
 
-/** The exit code of a worker that no other could replace: its port is taken, its Redis can never do (`sysexits.h`). */
+/**
+ * The exit code (`EX_CONFIG` of `sysexits.h`) of a worker that cannot run with this configuration, so that starting
+ * another is useless: the port is taken, or the Redis is unusable.
+ */
 export const EXIT_UNUSABLE = 78;
 
 const MAX_WAITING_BYTES = 64 * 1_024 * 1_024;
 const MAX_WAITING_MESSAGES = 16;
 
-/** How much may wait for a process that does not read: at least so many of the largest messages. */
+/** How many bytes may wait for a process that does not read: room for 16 of the largest messages, or 64 MiB. */
 export function maxWaitingBytes(maxBodyBytes: number): number {
   return Math.max(MAX_WAITING_BYTES, MAX_WAITING_MESSAGES * maxBodyBytes);
 }

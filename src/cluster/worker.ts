@@ -7,25 +7,28 @@ import { bytesOf, ClusterBus, type ToPrimary } from '../broker/bus-cluster.ts';
 import { MessageBatcher } from '../broker/message-batcher.ts';
 import type { FromPrimary, FromWorker } from './messages.ts';
 
-/** What the primary may have a worker's server do. */
-export interface ObedientServer {
+/** The part of a worker's server that the primary controls. */
+export interface ControlledServer {
   /** Safe to call twice. */
   close(): Promise<void>;
   renewCertificate(): void;
 }
 
-/** How long the primary has to add up the metrics of all workers. */
-const METRICS_WITHIN_MS = 2_000;
+/** How long a worker waits for the metrics of all workers. */
+const METRICS_TIMEOUT_MS = 2_000;
 
-/** Whether this process is a worker of `runPrimary`. */
+/** True if this process is a worker of `runPrimary`. */
 export const isWorker = cluster.isWorker;
 
-/** To be called first: terminals and platforms signal every process, and a worker obeys its primary alone. */
+/**
+ * Must be called before anything is awaited. Terminals and platforms signal every process of a group, but a worker takes
+ * orders from its primary only.
+ */
 export function ignoreSignals(): void {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => {});
 }
 
-/** The bus of a worker: its primary. It is lost while the primary leaves more than `maxBytes` unread. */
+/** The bus of a worker, which is its primary. It is lost while the primary leaves more than `maxBytes` bytes unread. */
 export function createWorkerBus(maxBytes: number): Bus {
   const backlog = new Backlog(maxBytes);
   const batcher = new MessageBatcher<ToPrimary>((batch) => {
@@ -35,7 +38,7 @@ export function createWorkerBus(maxBytes: number): Bus {
       return;
     }
     const written = backlog.add(bytesOf(batch.messages));
-    tellPrimary(batch, () => {
+    sendToPrimary(batch, () => {
       written();
       if (backlog.bytes === 0) bus.regain();
     });
@@ -47,26 +50,29 @@ export function createWorkerBus(maxBytes: number): Bus {
   return bus;
 }
 
-/** Has the server of a worker obey its primary, from now on and what was ordered before. */
-export function obeyPrimary(server: ObedientServer): void {
+/** Executes the primary's orders on the server, also those that were given while this worker was starting. */
+export function executeOrders(server: ControlledServer): void {
   onMessage((message) => {
     if (message.kind !== 'order') return;
-    if (message.order === 'drain') void leave(server);
+    if (message.order === 'drain') void closeAndDisconnect(server);
     else server.renewCertificate();
   });
-  // Without its primary nobody would end it, replace it or carry its broadcasts.
+  // Without a primary nothing would stop this worker, replace it or carry its broadcasts.
   cluster.worker?.on('disconnect', () => {
-    // Else Node would end the process right here.
+    // Otherwise Node exits the process as soon as this listener returns.
     if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
     void server.close();
   });
-  // A write to a primary that has just gone; 'disconnect' follows.
+  // Emitted for a write to a primary that has just exited; 'disconnect' follows.
   cluster.worker?.on('error', () => {});
-  // Orders that came before would have been given to nobody.
-  tellPrimary({ kind: 'ready' });
+  // Only now, with a listener in place. An order sent earlier would have been lost.
+  sendToPrimary({ kind: 'ready' });
 }
 
-/** Resolves to the metrics of all workers of this machine, added up; for a worker to answer `GET /metrics` with. */
+/**
+ * Creates the function with which a worker answers `GET /metrics`. It resolves to the sum over all workers, or to the
+ * metrics of this worker if the primary does not answer in time.
+ */
 export function createClusterMetrics(registry: Registry): () => Promise<string> {
   let lastId = 0;
   let receive = (_id: number, _text: string) => {};
@@ -77,40 +83,39 @@ export function createClusterMetrics(registry: Registry): () => Promise<string> 
     if (message.kind !== 'own metrics request') return;
     const { id } = message;
     registry.getMetricsAsJSON().then(
-      (metrics) => tellPrimary({ kind: 'own metrics', id, metrics }),
-      // The primary adds up what the others say.
+      (metrics) => sendToPrimary({ kind: 'own metrics', id, metrics }),
+      // The primary adds up the metrics of the other workers.
       () => {},
     );
   });
-  const ask = async () => {
+  const request = async () => {
     lastId += 1;
     const id = lastId;
     let timer: NodeJS.Timeout | undefined;
     const text = await new Promise<string | undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), METRICS_WITHIN_MS);
+      timer = setTimeout(() => resolve(undefined), METRICS_TIMEOUT_MS);
       receive = (answered, sum) => {
         if (answered === id) resolve(sum);
       };
-      tellPrimary({ kind: 'metrics request', id });
+      sendToPrimary({ kind: 'metrics request', id });
     });
     clearTimeout(timer);
-    // One scrape of this process alone is better than none.
     return text ?? registry.metrics();
   };
   return () =>
-    (current ??= ask().finally(() => {
+    (current ??= request().finally(() => {
       current = undefined;
     }));
 }
 
-async function leave(server: ObedientServer): Promise<void> {
+async function closeAndDisconnect(server: ControlledServer): Promise<void> {
   await server.close();
-  // What was told in this turn is still to be posted.
+  // The message batcher sends what was put in this turn at its end.
   await setImmediate();
   disconnect();
 }
 
-/** Lets this worker end: its channel to the primary would keep it alive. */
+/** Closes the channel to the primary, which would keep this worker alive. Does nothing in a single process. */
 export function disconnect(): void {
   cluster.worker?.disconnect();
 }
@@ -119,6 +124,6 @@ function onMessage(listen: (message: FromPrimary) => void): void {
   process.on('message', listen);
 }
 
-function tellPrimary(message: FromWorker, onWritten = () => {}): void {
+function sendToPrimary(message: FromWorker, onWritten = () => {}): void {
   if (process.connected) process.send?.(message, undefined, undefined, onWritten);
 }

@@ -55,7 +55,7 @@ describe('a worker that hangs', () => {
     await flood(port, body, 110);
     await died;
     expect(program.output).toMatch(
-      new RegExp(`"worker":${victim},.*a worker does not read what it is told; it is killed`),
+      new RegExp(`"worker":${victim},.*worker does not read its messages, killing it`),
     );
 
     await program.prints(/listens on[\s\S]*listens on[\s\S]*listens on/);
@@ -75,7 +75,7 @@ describe('a worker that hangs', () => {
     expect(await program.ended).toEqual({ code: 0, signal: null });
     expect(performance.now() - start).toBeLessThan(3 * (500 + GRACE_MS));
     expect(program.output).toMatch(
-      new RegExp(`"worker":${victim},.*has not ended within the drain window`),
+      new RegExp(`"worker":${victim},.*did not exit within the drain window`),
     );
   });
 
@@ -100,7 +100,7 @@ describe('a worker that cannot be started', () => {
     };
     await limit(10);
     kill(victim, 'SIGKILL');
-    await program.prints(/a worker cannot be reached/);
+    await program.prints(/worker process or its channel failed/);
     await limit(1_000);
     await program.prints(/listens on[\s\S]*listens on[\s\S]*listens on/);
   });

@@ -45,7 +45,7 @@ describe('SIGTERM', () => {
       await reached(program, 'worker', moment);
       program.child.kill('SIGTERM');
       expect(await program.ended).toEqual(ENDED_BY_ITSELF);
-      expect(program.output).not.toContain('it is killed');
+      expect(program.output).not.toContain('killing it');
     },
   );
 
@@ -59,7 +59,7 @@ describe('SIGTERM', () => {
       await reached(program, 'worker', moment, 3);
       program.child.kill('SIGTERM');
       expect(await program.ended).toEqual(ENDED_BY_ITSELF);
-      expect(program.output).not.toContain('it is killed');
+      expect(program.output).not.toContain('killing it');
     },
   );
 
@@ -72,7 +72,7 @@ describe('SIGTERM', () => {
     await reached(program, 'worker', 'begins', 2);
     program.child.kill('SIGTERM');
     expect(await program.ended).toEqual(ENDED_BY_ITSELF);
-    expect(program.output.match(/has not ended within the drain window/g)).toHaveLength(2);
+    expect(program.output.match(/did not exit within the drain window/g)).toHaveLength(2);
   });
 });
 
