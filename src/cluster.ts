@@ -38,7 +38,8 @@ export function runPrimary(
       process.kill(process.pid, 'SIGINT');
     });
   });
-  process.on('SIGHUP', () => primary.order('renew certificate'));
+  // Without a certificate SIGHUP keeps its default and ends this process, as it ends a single process.
+  if (config.tls !== undefined) process.on('SIGHUP', () => primary.order('renew certificate'));
   for (let n = 0; n < config.processes; n += 1) primary.fork();
 }
 

@@ -117,6 +117,16 @@ describe('WEB_CONCURRENCY', () => {
     await program.ended;
   });
 
+  it('ends all processes on SIGHUP without a certificate, as when the terminal is closed', async () => {
+    const { program, port, workers } = await startCluster();
+    const clients = await connectMany(port, 4);
+    // A terminal signals every process of its session.
+    for (const pid of workers()) process.kill(pid, 'SIGHUP');
+    program.child.kill('SIGHUP');
+    for (const client of clients) expect(await client.closed).toMatchObject({ code: 1001 });
+    expect(await program.ended).toEqual({ code: null, signal: 'SIGHUP' });
+  });
+
   it('makes one development secret for all', async () => {
     const folder = await temporaryFolder();
     const program = startProgram(folder, { WEB_CONCURRENCY: '2' });
