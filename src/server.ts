@@ -1,8 +1,9 @@
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { TokenVerifier } from './auth/token-verifier.ts';
-import { type Broker, LocalBroker } from './broker/broker.ts';
+import type { Broker } from './broker/broker.ts';
 import { DistributedBroker } from './broker/broker-distributed.ts';
+import { LocalBroker } from './broker/broker-local.ts';
 import type { Bus } from './broker/bus.ts';
 import type { Config } from './config/config.ts';
 import { BodyReader } from './http/body.ts';
@@ -15,6 +16,7 @@ import { createListener, type Listener, renewCertificate } from './http/listener
 import { metricsHandler } from './http/metrics.ts';
 import { createRouter, type Handler } from './http/router.ts';
 import { Compressor } from './hub/compressor.ts';
+import { DeliveryQueue } from './hub/delivery-queue.ts';
 import { Hub } from './hub/hub.ts';
 import { Outbox } from './hub/outbox.ts';
 import { landingPage } from './pages/landing.ts';
@@ -107,12 +109,16 @@ interface Parts extends ConnectionContext {
 function createParts(config: Config, log: Log, { bus, droppedLines }: ServerOptions): Parts {
   const connections = new Connections(config, log);
   const hub = new Hub();
+  const outbox = new Outbox({ flushDelayMs: bus === undefined ? 0 : FLUSH_DELAY_MS });
+  const queue = new DeliveryQueue(hub, () => outbox.isWriting);
   const onOldSecret = () => log.warn('a token was signed with a secret of JWT_SECRET_PREVIOUS');
   const onShortage = () =>
     log.error(
       'no file descriptor is left: new connections are closed at once; raise ulimit -n (systemd: LimitNOFILE)',
     );
-  const broker = bus ? connectBroker(config, log, hub, bus, connections) : new LocalBroker(hub);
+  const broker = bus
+    ? connectBroker(config, log, hub, bus, connections)
+    : new LocalBroker(hub, queue);
   const descriptors = new DescriptorProbe(rateLimited(MINUTE_MS, onShortage));
   return {
     config,
@@ -135,7 +141,7 @@ function createParts(config: Config, log: Log, { bus, droppedLines }: ServerOpti
           droppedLines: droppedLines ?? (() => 0),
         })
       : undefined,
-    outbox: new Outbox({ flushDelayMs: bus === undefined ? 0 : FLUSH_DELAY_MS }),
+    outbox,
     compressor: new Compressor(),
   };
 }

@@ -1,8 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { Hub, Subscriber } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
-import type { Publication } from '../protocol/claims.ts';
-import { type Broker, BrokerUnavailable, type Published, type Stats } from './broker.ts';
+import type { Publication, PublicationBatch } from '../protocol/publishing.ts';
+import {
+  type Broker,
+  BrokerUnavailable,
+  type Published,
+  type PublishedBatch,
+  type Stats,
+  sumByEntry,
+} from './broker.ts';
 import type { Bus, BusListener } from './bus.ts';
 import { Interests } from './interests.ts';
 import {
@@ -102,6 +109,13 @@ export class DistributedBroker implements Broker, BusListener {
     );
     if (reached === undefined) throw new BrokerUnavailable();
     return { deliveries: sums[0] ?? 0, isPartial: answers < reached };
+  }
+
+  async publishBatch({ publications, entrySizes }: PublicationBatch): Promise<PublishedBatch> {
+    const published = await Promise.all(publications.map((each) => this.publish(each)));
+    const deliveries = published.map((each) => each.deliveries);
+    const isPartial = published.some((each) => each.isPartial);
+    return { results: sumByEntry(deliveries, entrySizes), isPartial, isDuplicate: false };
   }
 
   stats(): Promise<Stats> {

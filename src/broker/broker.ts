@@ -1,6 +1,6 @@
-import type { Hub, Subscriber } from '../hub/hub.ts';
+import type { Subscriber } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
-import type { Publication } from '../protocol/claims.ts';
+import type { Publication, PublicationBatch } from '../protocol/publishing.ts';
 
 /** What became of a broadcast. */
 export interface Published {
@@ -8,6 +8,16 @@ export interface Published {
   readonly deliveries: number;
   /** Whether a node with subscribers did not answer in time: `deliveries` may be too low. */
   readonly isPartial: boolean;
+}
+
+/** What became of a batch. */
+export interface PublishedBatch {
+  /** Sockets that each entry of the batch was handed to. Empty for a duplicate whose first answer is not known. */
+  readonly results: readonly number[];
+  /** Whether not all nodes with subscribers answered in time: `results` may be too low. */
+  readonly isPartial: boolean;
+  /** Whether a request with the same `jti` came before. This one was not delivered. */
+  readonly isDuplicate: boolean;
 }
 
 /** The counters of `GET /info.json`. */
@@ -35,10 +45,17 @@ export interface Broker {
   /** Ends all subscriptions of the subscriber. Safe to call twice. */
   unsubscribe(subscriber: Subscriber): void;
   /**
-   * Rejects with `BrokerUnavailable` when it is not known that the broadcast got through. No promise when it got
-   * through at once: promises cost more than handing a message to one socket.
+   * Rejects with `BrokerUnavailable` when it is not known that the broadcast got through, and throws `BrokerFull` when
+   * it cannot be taken now. No promise when it got through at once: promises cost more than handing a message to one
+   * socket.
    */
   publish(publication: Publication): Promise<Published> | Published;
+  /**
+   * Publishes all of them in their order, with nothing of another request in between to any one socket, or none. A `jti`
+   * that was seen before is not published again. Rejects like `publish`, which is no first sight unless the batch may
+   * have been delivered.
+   */
+  publishBatch(batch: PublicationBatch): Promise<PublishedBatch>;
   /** The counters of all nodes; of this one alone while the others cannot be asked. */
   stats(): Promise<Stats>;
   close(): Promise<void>;
@@ -47,29 +64,15 @@ export interface Broker {
 /** The broadcast was not sent, as far as is known: the app server should try again. */
 export class BrokerUnavailable extends Error {}
 
-/** The broker of a single process: its hub has all subscribers. */
-export class LocalBroker implements Broker {
-  readonly isAvailable = true;
-  readonly malformedTexts = 0;
-  readonly #hub: Hub;
+/** More waits to be handed out than is kept. Nothing was published: the app server should try again. */
+export class BrokerFull extends Error {}
 
-  constructor(hub: Hub) {
-    this.#hub = hub;
-  }
-
-  subscribe(): boolean {
-    return true;
-  }
-
-  unsubscribe(): void {}
-
-  publish(publication: Publication): Published {
-    return { deliveries: this.#hub.publish(publication), isPartial: false };
-  }
-
-  async stats(): Promise<Stats> {
-    return this.#hub;
-  }
-
-  async close(): Promise<void> {}
+/** Adds up what was counted for each pair: one number for each entry, which has `entrySizes` of the pairs. */
+export function sumByEntry(counts: readonly number[], entrySizes: readonly number[]): number[] {
+  let next = 0;
+  return entrySizes.map((size) => {
+    let sum = 0;
+    for (const end = next + size; next < end; next += 1) sum += counts[next] ?? 0;
+    return sum;
+  });
 }

@@ -1,10 +1,20 @@
 import type { IncomingMessage } from 'node:http';
 import type { TokenVerifier } from '../auth/token-verifier.ts';
-import { type Broker, BrokerUnavailable, type Published } from '../broker/broker.ts';
+import {
+  type Broker,
+  BrokerFull,
+  BrokerUnavailable,
+  type Published,
+  type PublishedBatch,
+} from '../broker/broker.ts';
 import type { Config } from '../config/config.ts';
-import { type Publication, parsePublication } from '../protocol/claims.ts';
 import type { Parsed } from '../protocol/json.ts';
 import { parseBroadcastBody } from '../protocol/messages.ts';
+import {
+  type Publication,
+  type PublicationBatch,
+  parsePublishing,
+} from '../protocol/publishing.ts';
 import { type Log, rateLimited } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { BodyReader, BodyReceiver } from './body.ts';
@@ -59,16 +69,9 @@ class BroadcastRequest implements BodyReceiver {
   /** What this throws goes to `fail`. */
   receive(body: string): void {
     this.#startMs = performance.now();
-    const publication = this.#parse(body);
-    const published = this.#context.broker.publish(publication);
-    if (published instanceof Promise) {
-      published.then(
-        (later) => this.#confirm(publication, later),
-        (error) => this.fail(error),
-      );
-    } else {
-      this.#confirm(publication, published);
-    }
+    const request = this.#parse(body);
+    if ('publications' in request) this.#publishBatch(request);
+    else this.#publish(request);
   }
 
   fail(error: Error): void {
@@ -78,11 +81,23 @@ class BroadcastRequest implements BodyReceiver {
     this.#respond(explain(error));
   }
 
-  #parse(body: string): Publication {
+  #parse(body: string): Publication | PublicationBatch {
     const { tokens, config } = this.#context;
     const token = accept(parseBroadcastBody(body));
     const signed = accept(tokens.verify(token));
-    return accept(parsePublication(signed, config.maxChannelLength));
+    return accept(parsePublishing(signed, config.maxChannelLength));
+  }
+
+  #publish(publication: Publication): void {
+    const published = this.#context.broker.publish(publication);
+    if (published instanceof Promise) {
+      published.then(
+        (later) => this.#confirm(publication, later),
+        (error) => this.fail(error),
+      );
+    } else {
+      this.#confirm(publication, published);
+    }
   }
 
   #confirm(publication: Publication, published: Published): void {
@@ -98,6 +113,24 @@ class BroadcastRequest implements BodyReceiver {
     this.#respond(successReply(published));
     metrics?.broadcast('success', this.#startMs);
   }
+
+  #publishBatch(batch: PublicationBatch): void {
+    this.#context.broker.publishBatch(batch).then(
+      // Answered after the outbox has written, as a single broadcast is.
+      (published) => setImmediate(() => this.#succeedBatch(batch, published)),
+      (error) => this.fail(error),
+    );
+  }
+
+  #succeedBatch({ publications }: PublicationBatch, published: PublishedBatch): void {
+    const { log, metrics } = this.#context;
+    const deliveries = published.results.reduce((sum, each) => sum + each, 0);
+    const { isDuplicate } = published;
+    log.debug({ pairs: publications.length, deliveries, isDuplicate }, 'batch');
+    this.#respond(batchReply(deliveries, published));
+    metrics?.broadcast('success', this.#startMs);
+    if (isDuplicate) metrics?.duplicate();
+  }
 }
 
 function successReply({ deliveries, isPartial }: Published): Reply {
@@ -105,15 +138,29 @@ function successReply({ deliveries, isPartial }: Published): Reply {
   return json(`{"message":"Success","deliveries":${deliveries}${partial}}`);
 }
 
+function batchReply(
+  deliveries: number,
+  { results, isPartial, isDuplicate }: PublishedBatch,
+): Reply {
+  const list = results.map((each) => `{"deliveries":${each}}`).join(',');
+  const partial = isPartial ? ',"partial":true' : '';
+  const duplicate = isDuplicate ? ',"duplicate":true' : '';
+  return json(
+    `{"message":"Success","deliveries":${deliveries},"results":[${list}]${partial}${duplicate}}`,
+  );
+}
+
 function accept<T>(parsed: Parsed<T>): T {
   if (!parsed.ok) throw new HttpError(400, parsed.reason);
   return parsed.value;
 }
 
-/** A broker that is away is answered 503, so that the app server tries again; 200 would lose the message for good. */
+/** What was not published is answered 503, so that the app server tries again; 200 would lose the message for good. */
 function explain(error: Error): Error {
-  if (!(error instanceof BrokerUnavailable)) return error;
-  return new HttpError(503, 'Broker unavailable', { 'Retry-After': '1' });
+  const retry = { 'Retry-After': '1' };
+  if (error instanceof BrokerUnavailable) return new HttpError(503, 'Broker unavailable', retry);
+  if (error instanceof BrokerFull) return new HttpError(503, 'Too many requests', retry);
+  return error;
 }
 
 /** Logs who was refused and why: at most one line in ten seconds, with the number of refusals left out before it. */

@@ -1,6 +1,6 @@
 import type { Channel } from '../protocol/channel.ts';
-import type { Publication } from '../protocol/claims.ts';
 import { encodeSubscribed } from '../protocol/messages.ts';
+import type { Publication } from '../protocol/publishing.ts';
 import { encodeFrame, type Frame } from './frame.ts';
 
 /** Subscribers that are sent the same bytes. */
@@ -23,6 +23,29 @@ export interface Subscriber {
 interface Group {
   readonly kind: Kind | undefined;
   readonly subscribersByChannel: Map<Channel, Set<Subscriber>>;
+}
+
+/** The frames of one message, each made when the first subscriber of its kind is there. */
+export class EncodedMessage {
+  readonly text: string;
+  #plain: Frame | undefined;
+  #byKind: Map<Kind, Frame> | undefined;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  frameFor(kind: Kind | undefined): Frame {
+    this.#plain ??= encodeFrame(this.text);
+    if (kind === undefined) return this.#plain;
+    let frame = this.#byKind?.get(kind);
+    if (frame === undefined) {
+      frame = kind.encode(this.#plain);
+      this.#byKind ??= new Map();
+      this.#byKind.set(kind, frame);
+    }
+    return frame;
+  }
 }
 
 /** The subscriptions of this process. A channel is forgotten with its last subscriber. */
@@ -99,15 +122,16 @@ export class Hub {
     return channels.length;
   }
 
-  /** Hands the message to every subscriber of the channel and returns how many took it. */
-  publish({ channel, message }: Publication): number {
-    let plain: Frame | undefined;
+  /**
+   * Hands the message to every subscriber of the channel and returns how many took it. Publications of the same text
+   * may share their `message`.
+   */
+  publish({ channel, message: text }: Publication, message = new EncodedMessage(text)): number {
     let taken = 0;
     for (const { kind, subscribersByChannel } of this.#groups) {
       const subscribers = subscribersByChannel.get(channel);
       if (subscribers === undefined) continue;
-      plain ??= encodeFrame(message);
-      const frame = kind === undefined ? plain : kind.encode(plain);
+      const frame = message.frameFor(kind);
       for (const subscriber of subscribers) {
         if (this.#hand(subscriber, frame)) taken += 1;
       }

@@ -59,6 +59,11 @@ export class Outbox {
     this.#minDelayedOutlets = minDelayedOutlets;
   }
 
+  /** Whether a flush that takes several turns of the event loop is under way. */
+  get isWriting(): boolean {
+    return this.#writing.length > 0;
+  }
+
   /** Adds a frame to what waits for the outlet; it is written before the event loop turns again, or soon after. */
   append(outlet: Outlet, frame: Frame): void {
     if (outlet.batch === undefined) {
