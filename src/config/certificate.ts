@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 
-/** Where a certificate and its key are, in PEM. */
+/** The paths of a certificate and its key, in PEM. */
 export interface CertificateFiles {
   readonly certFile: string;
   readonly keyFile: string;

@@ -11,7 +11,7 @@ export interface Config extends Omit<Settings, 'tlsCertFile' | 'tlsKeyFile'> {
   readonly tls: CertificateFiles | undefined;
 }
 
-/** Every problem of an environment, for the operator to read. */
+/** Lists every problem of an environment for the operator. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
 

@@ -3,7 +3,7 @@ import { appendFileSync, chmodSync, existsSync, readFileSync } from 'node:fs';
 
 /**
  * Makes a secret of 64 random bytes, appends it to the `.env` file at `path` and returns it.
- * The rest of the file stays as it is; nobody else may read it afterwards. Throws when it cannot be written.
+ * The rest of the file stays as it is. Only its owner may read it afterwards. Throws when it cannot be written.
  */
 export function createDevelopmentSecret(path: string): string {
   const secret = randomBytes(64).toString('hex');

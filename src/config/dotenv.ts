@@ -1,22 +1,22 @@
 import { lstatSync, readFileSync } from 'node:fs';
 import { parse } from 'dotenv';
 
-/** What a `.env` file says, and what is wrong with it. A problem names lines and never shows them. */
+/** The content of a `.env` file and its problems. A problem names line numbers and never shows a line. */
 export interface Dotenv {
   readonly variables: Readonly<Record<string, string>>;
   readonly problems: readonly string[];
 }
 
 /**
- * An assignment, as dotenv finds it: a value in quotes may go over several lines.
- * dotenv skips whatever is not one without a word.
+ * An assignment as dotenv recognises it. A quoted value may span several lines.
+ * dotenv silently skips everything else, so we look for what it skips.
  */
 const ASSIGNMENT =
   /^\s*(?:export\s+)?[\w.-]+(?:\s*=\s*?|:\s+?)(?:\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\n]+)?\s*(?:#.*)?$/gm;
 
-const MOST_LINES_NAMED = 10;
+const MAX_LINES_NAMED = 10;
 
-/** Reads the `.env` file at `path`; one that is not there says nothing. */
+/** Reads the `.env` file at `path`. A missing file has neither variables nor problems. */
 export function readDotenv(path: string): Dotenv {
   let bytes: Buffer;
   try {
@@ -35,14 +35,14 @@ export function readDotenv(path: string): Dotenv {
   return { variables: parse(text), problems };
 }
 
-/** A link that leads nowhere is there all the same: what it should lead to may be late. */
+/** A dangling link does not count as missing: its target may be a volume that is mounted later. */
 function isMissing(path: string, error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   return code === 'ENOENT' && lstatSync(path, { throwIfNoEntry: false }) === undefined;
 }
 
 function decode(bytes: Buffer): string | undefined {
-  // What Windows writes as "Unicode" has a NUL beside every letter.
+  // UTF-16, which Windows calls "Unicode", has a NUL byte in every ASCII character.
   if (bytes.includes(0)) return undefined;
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -53,14 +53,14 @@ function decode(bytes: Buffer): string | undefined {
 
 /** The numbers, from 1, of the lines that are neither an assignment nor a comment nor empty. */
 function skippedLines(text: string): number[] {
-  // Line breaks stay, so that the lines keep their numbers.
+  // Keeps the line breaks, so that the remaining lines keep their numbers.
   const rest = text.replaceAll(ASSIGNMENT, (assignment) => assignment.replaceAll(/[^\n]/g, ''));
   return rest.split('\n').flatMap((line, index) => (/^\s*(#|$)/.test(line) ? [] : [index + 1]));
 }
 
 function describeSkipped(lines: readonly number[]): string {
-  const named = lines.slice(0, MOST_LINES_NAMED).join(', ');
-  const more = lines.length - MOST_LINES_NAMED;
+  const named = lines.slice(0, MAX_LINES_NAMED).join(', ');
+  const more = lines.length - MAX_LINES_NAMED;
   const others = more > 0 ? ` and ${more} more` : '';
   return `has lines that are neither NAME=value nor a comment: ${named}${others}`;
 }

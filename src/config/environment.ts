@@ -2,13 +2,13 @@ import { readDotenv } from './dotenv.ts';
 
 /** The variables to configure a server with. */
 export interface Environment {
-  /** Without the empty ones of the real environment: those are like none. */
+  /** Without the empty variables of the real environment: they count as not set. */
   readonly variables: Record<string, string>;
-  /** What is wrong with `.env`. What it says is then incomplete, and no server should start with it. */
+  /** What is wrong with `.env`. If there are any, `variables` is incomplete and no server should start with it. */
   readonly problems: readonly string[];
 }
 
-/** The real environment with what the file at `dotenvPath`, if any, adds to it. */
+/** The variables of the real environment, and those of the file at `dotenvPath` that it does not set. */
 export function readEnvironment(
   real: Readonly<Record<string, string | undefined>>,
   dotenvPath?: string,

@@ -1,22 +1,22 @@
-/** One slip for every so many letters: PORT and HOST have too many neighbours that mean something else. */
-const LETTERS_PER_SLIP = 7;
+/** One typo is allowed per this many letters. Short names get none: POST is not a misspelled PORT. */
+const LETTERS_PER_TYPO = 7;
 
 /**
- * The variable that was most likely meant by `name`, which nobody reads; undefined when none is near.
- * A slip is a letter too many, too few, wrong or swapped with the next one; upper and lower case are the same.
+ * The known variable that `name`, which is not one of them, most likely misspells; undefined when none is close.
+ * A typo is one letter added, left out, replaced, or swapped with the next. Case does not matter.
  */
-export function findMeant(name: string, known: readonly string[]): string | undefined {
+export function correctSpelling(name: string, known: readonly string[]): string | undefined {
   const text = name.toUpperCase();
   return known.find((candidate) => {
-    const slips = Math.floor(candidate.length / LETTERS_PER_SLIP);
-    // Spares most of the environment the table, however long its names are.
-    if (Math.abs(candidate.length - text.length) > slips) return false;
-    return distance(text, candidate) <= slips;
+    const typos = Math.floor(candidate.length / LETTERS_PER_TYPO);
+    // Skips the quadratic comparison for most names of the environment, however long they are.
+    if (Math.abs(candidate.length - text.length) > typos) return false;
+    return editDistance(text, candidate) <= typos;
   });
 }
 
-/** How many slips turn one text into the other (optimal string alignment). */
-function distance(from: string, to: string): number {
+/** How many typos turn one text into the other (optimal string alignment distance). */
+function editDistance(from: string, to: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: to.length + 1 }, (_, j) => j);
   for (let i = 1; i <= from.length; i += 1) {

@@ -1,12 +1,12 @@
-/** What `NODE_ENV` may say when this is not production. */
+/** The values of `NODE_ENV` that do not mean production. */
 const NOT_PRODUCTION: readonly (string | undefined)[] = ['development', 'test', '', undefined];
 
-/** Whether the server runs as in production. An unknown `NODE_ENV` counts as such: `Production` must not be lax. */
+/** Whether the server runs as in production. So does an unknown `NODE_ENV`: a typo must not weaken the checks. */
 export function isProduction(nodeEnv: string | undefined): boolean {
   return !NOT_PRODUCTION.includes(nodeEnv);
 }
 
-/** Warns of a `NODE_ENV` that is unknown; undefined when there is nothing to say. */
+/** A warning if `NODE_ENV` is unknown. */
 export function nodeEnvWarning(nodeEnv: string | undefined): string | undefined {
   if (nodeEnv === 'production' || !isProduction(nodeEnv)) return undefined;
   return `NODE_ENV=${JSON.stringify(nodeEnv)} is treated like production: only production, development and test are known`;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-// Beside the folder of this file, be it the sources or what they were compiled to.
+// package.json is two folders up from both src/config/ and dist/config/.
 const manifest: { readonly version: string } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
 );

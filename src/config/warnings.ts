@@ -1,5 +1,5 @@
 import type { Config } from './config.ts';
-import { findMeant } from './misspelling.ts';
+import { correctSpelling } from './misspelling.ts';
 import { nodeEnvWarning } from './node-env.ts';
 import { variableNames } from './settings.ts';
 
@@ -15,7 +15,7 @@ export function environmentWarnings(env: Readonly<Record<string, string>>): stri
 function misspellingWarnings(env: Readonly<Record<string, string>>): string[] {
   return Object.keys(env).flatMap((name) => {
     if (variableNames.includes(name)) return [];
-    const meant = findMeant(name, variableNames);
+    const meant = correctSpelling(name, variableNames);
     return meant === undefined ? [] : [`${name} is not read: is ${meant} meant?`];
   });
 }

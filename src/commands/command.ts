@@ -1,0 +1,43 @@
+import { resolve } from 'node:path';
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { ConfigError } from '../config/config.ts';
+import { readEnvironment } from '../config/environment.ts';
+
+/** A subcommand of `bifrost`. */
+export interface Command {
+  /** Stands beside its name in `bifrost --help`. */
+  readonly summary: string;
+  /** What its own `--help` prints; the first line is how it is called. */
+  readonly help: string;
+  /** Throws to fail: a `UsageError` when it was called wrongly, any other error when it went wrong. */
+  readonly run: (args: string[]) => void | Promise<void>;
+}
+
+/** The arguments of a command are wrong. The message completes the sentence "bifrost x: …". */
+export class UsageError extends Error {}
+
+/** The option of the commands that talk to a server. */
+export const URL_OPTION = { type: 'string', short: 'u' } as const;
+
+/** Throws an error whose code begins with `ERR_PARSE` when the arguments are not these. */
+export function parseOptions<const Options extends NonNullable<ParseArgsConfig['options']>>(
+  args: string[],
+  options: Options,
+) {
+  return parseArgs({ args, options, allowPositionals: false, strict: true }).values;
+}
+
+/** As `parseOptions`, for a command that takes arguments beside its options. */
+export function parseArguments<const Options extends NonNullable<ParseArgsConfig['options']>>(
+  args: string[],
+  options: Options,
+) {
+  return parseArgs({ args, options, allowPositionals: true, strict: true });
+}
+
+/** The environment and `.env` of the current folder. Throws a `ConfigError` when `.env` cannot be used. */
+export function loadEnvironment(): Record<string, string> {
+  const { variables, problems } = readEnvironment(process.env, resolve('.env'));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return variables;
+}

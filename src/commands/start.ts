@@ -1,0 +1,12 @@
+import { type Command, parseOptions } from './command.ts';
+
+export const start: Command = {
+  summary: 'run the server',
+  help: `bifrost start
+
+Runs the server, like npm start. Outside production it makes a JWT_SECRET when there is none, and keeps it in .env.`,
+  async run(args) {
+    parseOptions(args, {});
+    await import('../start.ts');
+  },
+};

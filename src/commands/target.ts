@@ -1,0 +1,52 @@
+import { UsageError } from './command.ts';
+
+/** The server that a command talks to. */
+export interface Target {
+  readonly secret: string;
+  /** Without a slash at the end. */
+  readonly url: string;
+}
+
+/**
+ * The server at `url`, or without one the server on this machine that the environment describes.
+ * Reads only the variables it needs: a setting of a server that runs elsewhere must not make it fail.
+ */
+export function findTarget(env: Readonly<Record<string, string>>, url?: string): Target {
+  return { secret: requireSecret(env), url: url === undefined ? localUrl(env) : parseUrl(url) };
+}
+
+/** Throws when there is no secret. It makes none up: no server would accept a token signed with that. */
+export function requireSecret(env: Readonly<Record<string, string>>): string {
+  const secret = env['JWT_SECRET'];
+  if (!secret) throw new Error("JWT_SECRET is not set: run this in the server's folder, or set it");
+  return secret;
+}
+
+function localUrl(env: Readonly<Record<string, string>>): string {
+  const { PORT: port = '3000', HOST: host = '', TLS_CERT_FILE: certFile } = env;
+  if (!/^[1-9]\d*$/.test(port)) {
+    throw new Error(`PORT=${port} does not say where the server is: use --url`);
+  }
+  // A server bound to one address cannot be reached at another.
+  const isAny = host === '' || host === '0.0.0.0' || host === '::';
+  const name = isAny ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+  return parseUrl(`${certFile ? 'https' : 'http'}://${name}:${port}`);
+}
+
+const HTTP_SCHEMES = new Map([
+  ['http:', 'http:'],
+  ['https:', 'https:'],
+  ['ws:', 'http:'],
+  ['wss:', 'https:'],
+]);
+
+/** The server's URL with any of these four schemes → its HTTP URL. Throws a `UsageError`. */
+function parseUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const scheme = HTTP_SCHEMES.get(url?.protocol ?? '');
+  const extra = url && url.username + url.password + url.search + url.hash;
+  if (url === undefined || scheme === undefined || extra !== '') {
+    throw new UsageError('--url must be like http://localhost:3000 or https://example.com');
+  }
+  return `${scheme}//${url.host}${url.pathname.replace(/\/$/, '')}`;
+}

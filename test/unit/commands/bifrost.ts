@@ -1,0 +1,25 @@
+import { type Program, startCommand, temporaryFolder } from '../../support/program.ts';
+import { SECRET } from '../../support/tokens.ts';
+
+export type Env = Readonly<Record<string, string>>;
+
+interface Result {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Starts `bifrost` in an empty folder. */
+export async function start(
+  args: readonly string[],
+  env: Env = { JWT_SECRET: SECRET },
+): Promise<Program> {
+  return startCommand(args, await temporaryFolder(), env);
+}
+
+/** Runs `bifrost` to its end. */
+export async function bifrost(args: readonly string[], env?: Env): Promise<Result> {
+  const program = await start(args, env);
+  const { code } = await program.ended;
+  return { code, stdout: program.stdout, stderr: program.stderr };
+}

@@ -1,0 +1,43 @@
+import { readdir } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { startCommand, temporaryFolder } from '../../support/program.ts';
+import { startServer } from '../../support/server.ts';
+import { now } from '../../support/tokens.ts';
+import { bifrost } from './bifrost.ts';
+
+describe('bifrost token', () => {
+  it('prints a token that the server takes, for the channels in their order', async () => {
+    const { connect } = await startServer();
+    const { code, stdout } = await bifrost(['token', '--channel', 'user:1', '-c', 'global "x"']);
+    expect(code).toBe(0);
+    const client = (await connect()).authenticate(stdout.trim());
+    for (const channel of ['user:1', 'global "x"']) {
+      expect(await client.next()).toEqual({
+        event: 'subscribed',
+        data: JSON.stringify({ channel }),
+      });
+    }
+  });
+
+  it.each([
+    [[], 60],
+    [['--expires', '90s'], 90],
+    [['--expires', '2m'], 120],
+    [['-e', '1h'], 3_600],
+    [['--expires', '3d'], 259_200],
+  ])('with %j prints one that lives for %d seconds', async (options, seconds) => {
+    const before = now();
+    const { stdout } = await bifrost(['token', '-c', 'a', ...options]);
+    const { exp } = JSON.parse(Buffer.from(stdout.split('.')[1] ?? '', 'base64url').toString());
+    expect(exp).toBeGreaterThanOrEqual(before + seconds);
+    expect(exp).toBeLessThanOrEqual(now() + seconds);
+  });
+
+  it('says in one line that the secret is missing, and makes none', async () => {
+    const folder = await temporaryFolder();
+    const program = startCommand(['token', '-c', 'a'], folder, { JWT_SECRET: '' });
+    expect(await program.ended).toMatchObject({ code: 1 });
+    expect(program.stderr).toMatch(/^bifrost token: JWT_SECRET is not set.*\n$/);
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
