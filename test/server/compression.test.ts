@@ -1,8 +1,4 @@
-import { inflateRawSync } from 'node:zlib';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Compressor } from '../../src/hub/compressor.ts';
-import { encodeFrame } from '../../src/hub/frame.ts';
-import { acceptableOffer } from '../../src/websocket/extensions.ts';
 import { clientFrame } from '../support/client-frame.ts';
 import { handshake } from '../support/handshake.ts';
 import { recordingLog } from '../support/log.ts';
@@ -107,42 +103,5 @@ describe('COMPRESSION', () => {
 
     client.send(' '.repeat(10_000_000));
     expect(await client.closed).toMatchObject({ code: 1009 });
-  });
-});
-
-describe('acceptableOffer', () => {
-  it('is undefined when nothing is offered', () => {
-    expect(acceptableOffer(undefined)).toBeUndefined();
-  });
-});
-
-describe('Compressor', () => {
-  it('compresses the payload', () => {
-    const { bytes } = new Compressor().encode(encodeFrame(JSON.stringify(LONG)));
-
-    // RFC 7692 §7.2.2: the four bytes that were left out are appended to inflate.
-    expect(bytes[0]).toBe(0xc1);
-    const tail = Buffer.from([0, 0, 0xff, 0xff]);
-    const inflated = inflateRawSync(Buffer.concat([bytes.subarray(2), tail]), { finishFlush: 2 });
-    expect(inflated.toString()).toBe(JSON.stringify(LONG));
-    expect(bytes.length).toBeLessThan(126);
-  });
-
-  it('leaves alone what is short', () => {
-    const short = encodeFrame('x'.repeat(200));
-    expect(new Compressor().encode(short)).toBe(short);
-  });
-
-  it('compresses no more in one turn than takes a few milliseconds', () => {
-    vi.useFakeTimers({ toFake: ['setImmediate'] });
-    const compressor = new Compressor();
-    const frames = ['a', 'b', 'c'].map((letter) => encodeFrame(letter.repeat(60_000)));
-    const areCompressed = () => frames.map((frame) => compressor.encode(frame) !== frame);
-    expect(areCompressed()).toEqual([true, true, false]);
-    vi.runAllTimers();
-    expect(areCompressed()).toEqual([true, true, false]);
-    const huge = encodeFrame('x'.repeat(1_000_000));
-    vi.runAllTimers();
-    expect(compressor.encode(huge)).toBe(huge);
   });
 });

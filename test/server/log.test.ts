@@ -1,6 +1,4 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { DisconnectLog } from '../../src/telemetry/disconnect-log.ts';
-import { rateLimited } from '../../src/telemetry/log.ts';
 import { handshake } from '../support/handshake.ts';
 import { recordingLog } from '../support/log.ts';
 import { startServer } from '../support/server.ts';
@@ -70,6 +68,13 @@ describe('the log', () => {
       msg: 'disconnected',
     });
     expect(sumUp(lines)).toEqual({ 4401: 3, other: 2, 1000: 1 });
+  });
+
+  it('sums up without waiting for the next disconnect', async () => {
+    const { logged, log } = recordingLog('info');
+    const { connect } = await startServer({}, log);
+    await (await connect()).authenticate('garbage').closed;
+    expect(await logged('websockets disconnected')).toMatchObject({ codes: { 4401: 1 } });
   });
 
   it('sums up those of a drain, whoever they were', async () => {
@@ -153,55 +158,4 @@ describe('the log', () => {
       expect(lines.find(({ msg }) => msg === 'disconnected')).toMatchObject({ address });
     },
   );
-});
-
-describe('DisconnectLog', () => {
-  const stranger = { connection: 1, address: '::1', code: 1006, reason: undefined, channels: 0 };
-
-  it('sums up at most once a second, and says nothing of nobody', () => {
-    vi.useFakeTimers({ toFake: ['performance'] });
-    const { lines, log } = recordingLog('info');
-    const disconnects = new DisconnectLog(log);
-    const add = () => disconnects.add(1006, false, stranger);
-    disconnects.tick();
-    add();
-    vi.advanceTimersByTime(999);
-    disconnects.tick();
-    add();
-    expect(lines).toEqual([]);
-    vi.advanceTimersByTime(1);
-    disconnects.tick();
-    vi.advanceTimersByTime(5_000);
-    disconnects.tick();
-    add();
-    disconnects.tick();
-    disconnects.flush();
-    disconnects.flush();
-    expect(lines.map(({ count, codes }) => [count, codes])).toEqual([
-      [2, { 1006: 2 }],
-      [1, { 1006: 1 }],
-    ]);
-  });
-
-  it('is driven by the server', async () => {
-    const { logged, log } = recordingLog('info');
-    const { connect } = await startServer({}, log);
-    await (await connect()).authenticate('garbage').closed;
-    expect(await logged('websockets disconnected')).toMatchObject({ codes: { 4401: 1 } });
-  });
-});
-
-describe('rateLimited', () => {
-  it('runs at once and then at most once in the interval', () => {
-    vi.useFakeTimers({ toFake: ['performance'] });
-    const run = vi.fn();
-    const limited = rateLimited(1_000, run);
-    limited('a');
-    limited('b');
-    vi.advanceTimersByTime(999);
-    limited('c');
-    vi.advanceTimersByTime(1);
-    limited('d');
-    expect(run.mock.calls).toEqual([['a'], ['d']]);
-  });
 });
