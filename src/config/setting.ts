@@ -14,7 +14,10 @@ export interface Setting<Value> {
   readonly schema: z.ZodType<Value>;
   /** True if the text of the variable must never be shown. */
   readonly secret?: boolean;
-  /** What the log and `bifrost check` show; without it, the value under the setting's own key. */
+  /**
+   * What the log and `bifrost check` show; without it, the value under the setting's own key.
+   * Needed where the value may be undefined, which JSON leaves out.
+   */
   show?(value: Value): Readonly<Record<string, unknown>>;
   /** What `.env.example` says of the variable, in one sentence. A second row of the same variable has none. */
   readonly help?: string;

@@ -49,6 +49,12 @@ describe('describeConfig', () => {
     );
   });
 
+  it('says something of every setting that is not set', () => {
+    // JSON leaves out what is undefined.
+    const unset = describeConfig(loadConfig({ JWT_SECRET }));
+    for (const [key, value] of Object.entries(unset)) expect.soft(value, key).not.toBe(undefined);
+  });
+
   it('shows what is set', () => {
     const tls = { certFile: 'test/fixtures/localhost.cert.pem', keyFile: 'key.pem' };
     const config = loadConfig({
