@@ -38,7 +38,7 @@ describe('bifrost broadcast', () => {
     expect(await client.nextText()).toBe(message);
   });
 
-  it('finds the server by --url, be it that of a website or of a websocket', async () => {
+  it('accepts an http or ws URL in --url', async () => {
     const { port } = await startServer();
     for (const url of [`http://127.0.0.1:${port}/`, `ws://127.0.0.1:${port}`]) {
       const result = await bifrost(['broadcast', 'a', '{}', '--url', url]);

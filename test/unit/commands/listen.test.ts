@@ -10,7 +10,7 @@ import { SECRET } from '../../support/tokens.ts';
 import { bifrost, start } from './bifrost.ts';
 
 describe('bifrost listen', () => {
-  it('prints each message on a line, states elsewhere, and ends with 0 on Ctrl-C', async () => {
+  it('prints messages on stdout and states on stderr, and ends with 0 on Ctrl-C', async () => {
     const { port, broadcast } = await startServer();
     const program = await start(['listen', 'user:1', 'news'], {
       JWT_SECRET: SECRET,
@@ -60,7 +60,7 @@ describe('bifrost listen', () => {
     expect(program.stdout).toBe('{"from":"first"}\n{"from":"second"}\n');
   });
 
-  it('comes back when there is no room', async () => {
+  it('reconnects when the server is full', async () => {
     const { connect, url } = await startServer({ MAX_CONNECTIONS: '1' });
     const client = await connect();
     const program = await start(['listen', 'a', '--url', url]);
@@ -69,7 +69,7 @@ describe('bifrost listen', () => {
     await program.prints(/subscribed to a\n/);
   });
 
-  it('gives up with 1 where it would only be refused again', async () => {
+  it('ends with 1 after a final close code', async () => {
     const { url } = await startServer({ MAX_CHANNELS_PER_CONNECTION: '1' });
     const cases: [string[], string, string][] = [
       [['a', '--url', url], 'another', 'closed with 4401 Not Authorized! (are JWT_SECRET and'],
@@ -132,7 +132,7 @@ describe('listening', () => {
 
   const CONFIRMATION = '{"event":"subscribed","data":"{\\"channel\\":\\"a\\"}"}';
 
-  it('signs a fresh token each time, and comes back soon after each success', async () => {
+  it('signs a fresh token for each attempt, and reconnects quickly after a success', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
     let connections = 0;
     const { controller, ended, states, tokens, server } = await listenTo((socket) => {
@@ -153,7 +153,7 @@ describe('listening', () => {
     expect(states.filter((state) => state.includes('again'))).toEqual([again, again]);
   });
 
-  it('says goodbye when it is told to end', async () => {
+  it('sends a close frame when it is ended', async () => {
     let closed: Promise<unknown> | undefined;
     const { controller, ended, states, server } = await listenTo((socket) => {
       closed = once(socket, 'close');
@@ -165,7 +165,7 @@ describe('listening', () => {
     expect(await closed).toMatchObject([1000, expect.anything()]);
   });
 
-  it('leaves a server that no longer answers its pings', async () => {
+  it('reconnects when the server no longer answers pings', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     let socket: WebSocket | undefined;
     const { server, states } = await listenTo((connection) => {
@@ -184,7 +184,7 @@ describe('listening', () => {
     }
   });
 
-  it('stays with one that answers them', async () => {
+  it('stays connected while the server answers pings', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     let socket: WebSocket | undefined;
     const { server, states } = await listenTo((connection) => {
