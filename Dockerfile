@@ -7,7 +7,8 @@ FROM node:22-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci
-COPY tsconfig.json ./
+COPY tsconfig.json LICENSE.md ./
+COPY packages ./packages
 COPY scripts ./scripts
 COPY src ./src
 RUN npm run build

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/packages/*.test.ts'],
+    globalSetup: ['test/support/build.ts'],
+    restoreMocks: true,
+    // Packages are installed, and two of them are whole runtimes.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+  },
+});
