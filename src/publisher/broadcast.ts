@@ -56,8 +56,12 @@ export const createEncoder =
     const text = `{"message":${json},${JSON.stringify(
       maxPairs > 1 ? { channels, history } : { channel: channels[0], history },
     ).slice(1)}`;
-    const weight = Math.max(MIN_WEIGHT, channels.length / maxPairs, utf8(text).length / MAX_BYTES);
-    return { channels, text, weight, at: Date.now() };
+    return {
+      channels,
+      text,
+      weight: Math.max(MIN_WEIGHT, channels.length / maxPairs, utf8(text).length / MAX_BYTES),
+      at: Date.now(),
+    };
   };
 
 /** A copy of the list, whose owner may change it later; throws a `BifrostError` if it cannot be right. */

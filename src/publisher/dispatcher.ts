@@ -26,6 +26,7 @@ export const createDispatcher = (
   const waiting = new Set<Call>();
   const underWay = new Set<Batch>();
   let isScheduled = false;
+  let hasAborted = false;
 
   const fail: Fail = (call, code, details, message = code) => {
     call.reject(
@@ -34,12 +35,19 @@ export const createDispatcher = (
   };
   const send = createSender(endpoint, sign, isBatching, waiting, fail);
 
-  /** Sends at the end of this turn of the event loop, so that all calls of the turn travel together. */
+  /** Does at the end of this turn of the event loop what there is to do: all calls of the turn travel together. */
   const schedule = () => {
     if (isScheduled) return;
     isScheduled = true;
     ((globalThis as Runtime).setImmediate ?? setTimeout)(async () => {
       isScheduled = false;
+      if (hasAborted) {
+        for (const call of [...waiting, ...underWay].flat()) {
+          if (call.signal?.aborted) fail(call, 'ABORTED', { cause: call.signal.reason });
+        }
+      }
+      hasAborted = false;
+
       if (underWay.size >= MAX_REQUESTS) return;
       const batch = takeBatch(waiting, underWay);
       if (!batch[0]) return;
@@ -52,10 +60,9 @@ export const createDispatcher = (
   };
 
   /** However many calls a signal has, it has only one listener: adding the same again changes nothing. */
-  const failAborted = () => {
-    for (const call of [...waiting, ...underWay].flat()) {
-      if (call.signal?.aborted) fail(call, 'ABORTED', { cause: call.signal.reason });
-    }
+  const onAbort = () => {
+    hasAborted = true;
+    schedule();
   };
 
   return async (broadcasts, { signal } = {}) => {
@@ -66,9 +73,9 @@ export const createDispatcher = (
           waiting.add(Object.assign(call, { signal, resolve, reject }));
         }),
     );
+    signal?.addEventListener('abort', onAbort);
+    if (signal?.aborted) onAbort();
     schedule();
-    signal?.addEventListener('abort', failAborted);
-    if (signal?.aborted) failAborted();
     return Promise.all(results);
   };
 };

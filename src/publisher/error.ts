@@ -27,7 +27,7 @@ export class BifrostError extends Error implements BifrostErrorDetails {
 
   constructor(message: string, details: BifrostErrorDetails) {
     super(message, details);
-    Object.assign(this, details, { name: 'BifrostError' });
+    Object.assign(this, { name: 'BifrostError' }, details);
   }
 }
 

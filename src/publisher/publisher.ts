@@ -62,8 +62,8 @@ export class BifrostPublisher {
 
   /**
    * Sends several broadcasts; resolves to their results in the same order. It checks them all before it sends any.
-   * After that it is not all or nothing: it waits for all of them, and then rejects with the first error in their
-   * order. Call `publish` for each to learn what became of each.
+   * After that it is not all or nothing: it rejects with the first error, and the others go on. Call `publish` for each
+   * to learn what became of each.
    */
   declare readonly publishAll: (
     broadcasts: readonly Broadcast[],

@@ -75,8 +75,11 @@ export const createSender = (
 
       const elapsedMs = Date.now() - (batch[0] as Call).at;
       const delayMs = retryDelayMs(elapsedMs, response?.headers.get('Retry-After'), Math.random());
-      const isSafe = isBatching || !mayHaveBeenDelivered;
-      if (isTemporary && isSafe && elapsedMs + delayMs < GIVE_UP_MS) {
+      if (
+        isTemporary &&
+        (isBatching || !mayHaveBeenDelivered) &&
+        elapsedMs + delayMs < GIVE_UP_MS
+      ) {
         await new Promise((resolve) => setTimeout(resolve, delayMs));
         if (batch.some((call) => !call.signal?.aborted)) continue;
       }
@@ -89,10 +92,10 @@ export const createSender = (
       }
       for (const call of batch) {
         // One broadcast at fault, or a body that is too large, must not fail the others.
-        if (batch.length > 1 && [400, 413].includes(status as number)) {
+        if (batch[1] && [400, 413].includes(status as number)) {
           if (!call.signal?.aborted) await send([call]);
         } else {
-          const details = { mayHaveBeenDelivered, status, cause };
+          const details = { cause, status, mayHaveBeenDelivered };
           fail(call, isTemporary ? 'UNAVAILABLE' : 'REFUSED', details, answer?.error);
         }
       }

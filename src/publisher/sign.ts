@@ -20,8 +20,7 @@ export const createSigner = (secret: string): Sign => {
   return async (openClaims, seconds) => {
     const claims = `{"exp":${Math.floor((Date.now() + seconds * 1_000) / 1_000)},${openClaims}`;
     const signed = `eyJhbGciOiJIUzUxMiJ9.${base64url(utf8(claims))}`;
-    const signature = await crypto.subtle.sign('HMAC', await key, utf8(signed));
-    return `${signed}.${base64url(signature)}`;
+    return `${signed}.${base64url(await crypto.subtle.sign('HMAC', await key, utf8(signed)))}`;
   };
 };
 

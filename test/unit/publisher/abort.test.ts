@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Fate } from '../../support/broadcast-double.ts';
 import { endOfTurn, errorOf, gate, MESSAGE, start, withoutJitter } from './setup.ts';
 
@@ -104,5 +104,30 @@ describe('an AbortSignal', () => {
     await bifrost.publish('a', MESSAGE, { signal });
     expect(new Set(add.mock.calls.map(([, listener]) => listener)).size).toBe(1);
     expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+  });
+
+  it('may be one for each of many calls, which end together in one step', async () => {
+    const never = gate();
+    const { bifrost } = await start(async (): Promise<Fate> => {
+      await never.opened;
+      return 'deliver';
+    });
+    onTestFinished(never.open);
+    let looked = 0;
+    const calls = Array.from({ length: 2_000 }, (_, n) => {
+      const controller = new AbortController();
+      const signal = new Proxy(controller.signal, {
+        get(target, name) {
+          if (name === 'aborted') looked += 1;
+          const value = Reflect.get(target, name, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+      return { controller, error: errorOf(bifrost.publish(`user:${n}`, MESSAGE, { signal })) };
+    });
+    await endOfTurn();
+    for (const { controller } of calls) controller.abort();
+    for (const { error } of calls) expect(await error).toMatchObject({ code: 'ABORTED' });
+    expect(looked).toBeLessThan(4 * calls.length);
   });
 });
