@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Fate } from '../../support/broadcast-double.ts';
 import { endOfTurn, errorOf, gate, MESSAGE, start, withoutJitter } from './setup.ts';
 
@@ -60,15 +60,15 @@ describe('an AbortSignal', () => {
   it('ends the attempts when nobody waits for them any more', async () => {
     withoutJitter();
     const controller = new AbortController();
-    const { double, bifrost } = await start((_, n) => {
+    const { double, bifrost } = await start(({ jti }, n) => {
       if (n === 1) controller.abort(reason);
-      return { status: 503 };
+      return jti === double.posted[0]?.jti ? { status: 503 } : 'deliver';
     });
     const error = await errorOf(bifrost.publish('a', MESSAGE, { signal: controller.signal }));
     expect(error).toMatchObject({ code: 'ABORTED' });
-    const fence = errorOf(bifrost.publish('a', MESSAGE, { signal: AbortSignal.timeout(1) }));
-    expect(await fence).toMatchObject({ code: 'ABORTED' });
-    expect(double.posted.filter(({ jti }) => jti === double.posted[0]?.jti)).toHaveLength(2);
+    // It has the same channel, so it is sent when the request before it has ended.
+    expect(await bifrost.publish('a', MESSAGE)).toMatchObject({ deliveries: 1 });
+    expect(double.posted).toHaveLength(3);
   });
 
   it('does not end the attempts of the others', async () => {
@@ -95,15 +95,29 @@ describe('an AbortSignal', () => {
     expect(double.delivered.map(({ channel }) => channel)).toEqual(['b']);
   });
 
+  /** Counts how often somebody looks whether the signal is aborted. */
+  function countLooks(signal: AbortSignal, onLook: () => void): AbortSignal {
+    return new Proxy(signal, {
+      get(target, name) {
+        if (name === 'aborted') onLook();
+        const value = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  }
+
   it('may be shared by any number of calls: it has one listener', async () => {
     const { bifrost } = await start();
-    const { signal } = new AbortController();
-    const add = vi.spyOn(signal, 'addEventListener');
-    const users = Array.from({ length: 1_000 }, (_, n) => n);
+    const controller = new AbortController();
+    let looked = 0;
+    const signal = countLooks(controller.signal, () => {
+      looked += 1;
+    });
+    const users = Array.from({ length: 2_000 }, (_, n) => n);
     await Promise.all(users.map((n) => bifrost.publish(`user:${n}`, MESSAGE, { signal })));
     await bifrost.publish('a', MESSAGE, { signal });
-    expect(new Set(add.mock.calls.map(([, listener]) => listener)).size).toBe(1);
-    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(1);
+    expect(looked).toBeLessThan(4 * users.length);
   });
 
   it('may be one for each of many calls, which end together in one step', async () => {
@@ -116,12 +130,8 @@ describe('an AbortSignal', () => {
     let looked = 0;
     const calls = Array.from({ length: 2_000 }, (_, n) => {
       const controller = new AbortController();
-      const signal = new Proxy(controller.signal, {
-        get(target, name) {
-          if (name === 'aborted') looked += 1;
-          const value = Reflect.get(target, name, target);
-          return typeof value === 'function' ? value.bind(target) : value;
-        },
+      const signal = countLooks(controller.signal, () => {
+        looked += 1;
       });
       return { controller, error: errorOf(bifrost.publish(`user:${n}`, MESSAGE, { signal })) };
     });

@@ -49,6 +49,22 @@ export function inFours(count: number) {
   };
 }
 
+/** Counts the requests that the publisher has under way; the server may not have seen them all yet. */
+export function watchRequests() {
+  const requests = { now: 0, peak: 0 };
+  const { fetch } = globalThis;
+  vi.spyOn(globalThis, 'fetch').mockImplementation(async (...args) => {
+    requests.now += 1;
+    requests.peak = Math.max(requests.peak, requests.now);
+    try {
+      return await fetch(...args);
+    } finally {
+      requests.now -= 1;
+    }
+  });
+  return requests;
+}
+
 /** Pauses between attempts are as short as they may be. */
 export function withoutJitter(): void {
   vi.spyOn(Math, 'random').mockReturnValue(0);
