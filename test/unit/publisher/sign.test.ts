@@ -34,7 +34,7 @@ describe('a signed token', () => {
       expect(payload(token).replace(/^{"exp":\d+,/, '')).toBe(claims);
       expect(verify(token)['text']).toBe(text);
     };
-    await check('🌈 ä'.repeat(100_000));
+    await check('🌈 ä'.repeat(50_000));
     await fc.assert(fc.asyncProperty(fc.string({ unit: 'binary' }), check));
   });
 

@@ -62,7 +62,7 @@ describe('without batches', () => {
     expect(double.posted).toHaveLength(1);
   });
 
-  it('works with a server that does not know batches', async () => {
+  it('works with the single form of the real server', async () => {
     const { url, connect } = await startServer();
     const alice = await (await connect()).subscribe('user:1');
     const bifrost = createPublisher(url, { batch: false });
