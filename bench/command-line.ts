@@ -14,8 +14,8 @@ const allScenarios = [...scenarios, ...trials];
 
 export const HELP = `Measures this server beside others that do the same job, one at a time.
 
-  npm run bench                        everything; takes about twenty minutes
-  npm run bench -- --quick             one round with small counts; takes less than 90 seconds
+  npm run bench                        everything; takes about half an hour
+  npm run bench -- --quick             one round with small counts; takes less than two minutes
   npm run bench -- --peer NAME         only this server (repeatable): ${joinNames(competitors)}
   npm run bench -- --scenario NAME     only this scenario (repeatable): ${joinNames(allScenarios)}
   npm run bench -- --against FOLDER    beside this server as built in another checkout, alternately

@@ -38,6 +38,10 @@ export function wsLoopCommand(): Command {
   return nodeCommand('competitors/ws-loop.js');
 }
 
+export function socketIoCommand(): Command {
+  return nodeCommand('competitors/socket-io.js');
+}
+
 /** The name of this platform in Bun's packages. */
 const BUN_PLATFORM = `linux-${process.arch === 'arm64' ? 'aarch64' : process.arch}`;
 
@@ -81,7 +85,7 @@ export const competitors: readonly Competitor[] = [
     name: 'socket.io',
     title: 'Socket.IO',
     protocol: 'socketIo',
-    command: () => nodeCommand('competitors/socket-io.js'),
+    command: socketIoCommand,
   },
   {
     name: 'bun',

@@ -14,11 +14,13 @@ export interface SubscriberGroupOptions {
   readonly message?: MessageKind;
   /** Whether the subscribers negotiate permessage-deflate. They do not unless given. */
   readonly deflate?: boolean;
+  /** How many broadcasts travel in one request. Each is a request of its own, in the single form, unless given. */
+  readonly batchSize?: number | undefined;
 }
 
 /** What was seen while broadcasts were posted. */
 interface BroadcastRun {
-  /** When each was posted, in nanoseconds of the machine's monotonic clock. */
+  /** When each request was posted, in nanoseconds of the machine's monotonic clock. */
   readonly postedAtNs: Float64Array;
   readonly deliveries: Deliveries;
   readonly before: Usage;
@@ -28,12 +30,16 @@ interface BroadcastRun {
 function computeFigures({ postedAtNs, deliveries, before, after }: BroadcastRun): BroadcastFigures {
   const { frames, reads, bytes, completedAtNs } = deliveries;
   const seconds = ((completedAtNs.at(-1) ?? 0) - (postedAtNs[0] ?? 0)) / 1e9;
-  const latenciesMs = Array.from(completedAtNs, (at, i) => (at - (postedAtNs[i] ?? 0)) / 1e6);
+  const batchSize = completedAtNs.length / postedAtNs.length;
+  const latenciesMs = Array.from(
+    completedAtNs,
+    (at, i) => (at - (postedAtNs[Math.floor(i / batchSize)] ?? 0)) / 1e6,
+  );
   latenciesMs.sort((a, b) => a - b);
   return {
     cpuUsPerDelivery: ((after.cpuSeconds - before.cpuSeconds) * 1e6) / frames,
     deliveriesPerSecond: frames / seconds,
-    broadcastsPerSecond: postedAtNs.length / seconds,
+    broadcastsPerSecond: completedAtNs.length / seconds,
     framesPerRead: frames / reads,
     bytesPerDelivery: bytes / frames,
     p50Ms: quantile(latenciesMs, 0.5),
@@ -56,12 +62,13 @@ export class SubscriberGroup {
   /** Resolves to a group without subscribers, when all broadcasts have been signed. */
   static async create(testbed: Testbed, options: SubscriberGroupOptions): Promise<SubscriberGroup> {
     const { callPublisher, callSubscribers, ports } = testbed;
-    const { broadcasts, message = 'small', deflate = false } = options;
+    const { broadcasts, message = 'small', deflate = false, batchSize } = options;
     const ackPort = await callPublisher('prepare', {
       ports,
       channel: CHANNEL,
       message,
       broadcasts,
+      batchSize,
     });
     await callSubscribers('sendAcksTo', ackPort);
     return new SubscriberGroup(testbed, deflate);
@@ -75,7 +82,7 @@ export class SubscriberGroup {
     this.#size += count;
   }
 
-  /** Resolves when every subscriber has every message. Rejects when one is missing or came twice. */
+  /** Broadcasts so many messages. Resolves when every subscriber has every message. Rejects when one is missing or came twice. */
   async broadcast(broadcasts: number, pace: Pace): Promise<BroadcastFigures> {
     const { callPublisher, callSubscribers, readUsage } = this.#testbed;
     await callSubscribers('expect', broadcasts);

@@ -54,7 +54,8 @@ function startServer({ command, env, core = 'server' }: ServerSetup, port: numbe
   });
 }
 
-function startLoadGenerator<P extends Procedures>(file: string): RpcChild<P> {
+/** `file` is relative to this module. */
+export function startLoadGenerator<P extends Procedures>(file: string): RpcChild<P> {
   return startRpcChild(new URL(file, import.meta.url), launcherFor('load'));
 }
 

@@ -23,8 +23,23 @@ function broadcast(body) {
   return io.of('/').adapter.rooms.get(channel)?.size ?? 0;
 }
 
+/** Sends a message of its own to each user from `user:0` on, as an app does that has Socket.IO in its process. */
+function emitToUsers(body) {
+  const { users, message } = JSON.parse(body);
+  for (let user = 0; user < users; user++) {
+    io.to(`user:${user}`).emit('message', { ...message, user });
+  }
+  return users;
+}
+
+const routes = new Map([
+  ['/broadcast', broadcast],
+  ['/emit-to-users', emitToUsers],
+]);
+
 const server = createServer((request, response) => {
-  if (request.method !== 'POST' || request.url !== '/broadcast') {
+  const deliver = routes.get(request.url);
+  if (request.method !== 'POST' || deliver === undefined) {
     reply(response, 404, { error: 'Not found' });
     return;
   }
@@ -35,7 +50,7 @@ const server = createServer((request, response) => {
   });
   request.on('end', () => {
     try {
-      reply(response, 200, { message: 'Success', deliveries: broadcast(body) });
+      reply(response, 200, { message: 'Success', deliveries: deliver(body) });
     } catch {
       reply(response, 400, { error: 'Bad signature' });
     }

@@ -13,24 +13,28 @@ export interface PrepareOptions {
   readonly message: MessageKind;
   /** How many will be posted in all. */
   readonly broadcasts: number;
+  /** How many travel in one request. Each is a request of its own, in the single form, unless given. */
+  readonly batchSize?: number | undefined;
 }
 
 /**
- * `inFlight` is a closed loop: this many broadcasts at a time are not yet both answered and delivered to every
+ * `inFlight` is a closed loop: this many requests at a time are not yet both answered and delivered to every
  * subscriber. The answer alone is not enough: a server may send it before it delivers, and more would be in flight.
  * `perSecond` is an open loop: this many a second, however long the server takes.
  */
 export type Pace = { readonly inFlight: number } | { readonly perSecond: number };
 
 export interface PostOptions {
+  /** A multiple of the batch size. */
   readonly broadcasts: number;
   readonly pace: Pace;
-  /** How many deliveries each answer must report. */
+  /** How many deliveries of each broadcast the answers must report. */
   readonly subscribers: number;
 }
 
 let requests: Buffer[] = [];
-let expectedReply = '';
+let batchSize: number | undefined;
+let expectedAnswer = '';
 let ports: readonly number[] = [];
 let connections = 0;
 const idle: PostConnection[] = [];
@@ -51,8 +55,8 @@ async function postNext(connection: PostConnection): Promise<void> {
   if (request === undefined) throw new Error('More posts than were prepared');
   posts++;
   const reply = await connection.post(request);
-  if (!reply.startsWith('HTTP/1.1 200 ') || !reply.endsWith(expectedReply)) {
-    throw new Error(`Expected 200 and ${expectedReply}, got: ${reply}`);
+  if (!reply.startsWith('HTTP/1.1 200 ') || !reply.includes(expectedAnswer)) {
+    throw new Error(`Expected 200 and ${expectedAnswer}, got: ${reply}`);
   }
 }
 
@@ -62,7 +66,7 @@ async function postInFlight(inFlight: number, postedAtNs: Float64Array): Promise
     const connection = takeConnection();
     while (posts - before < postedAtNs.length) {
       postedAtNs[posts - before] = Number(process.hrtime.bigint());
-      await Promise.all([postNext(connection), acks.received(posts)]);
+      await Promise.all([postNext(connection), acks.received(posts * (batchSize ?? 1))]);
     }
     idle.push(connection);
   };
@@ -85,38 +89,62 @@ async function postAtRate(perSecond: number, postedAtNs: Float64Array): Promise<
   await Promise.all(pending);
 }
 
+/** The claims of the request with this number. */
+function createClaims(number: number, { channel, message }: PrepareOptions) {
+  if (batchSize === undefined) return { channel, message: createMessage(number, message) };
+  const first = number * batchSize;
+  return {
+    broadcasts: Array.from({ length: batchSize }, (_, index) => ({
+      channel,
+      message: createMessage(first + index, message),
+    })),
+  };
+}
+
+function encodeRequest(claims: Readonly<Record<string, unknown>>): Buffer {
+  const body = JSON.stringify({ token: signExpiring(claims) });
+  return Buffer.from(
+    [
+      'POST /broadcast HTTP/1.1',
+      'Host: 127.0.0.1',
+      'Content-Type: application/json',
+      `Content-Length: ${body.length}`,
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}
+
+/** What an answer must contain. A batch's may have further members behind it. */
+function createExpectedAnswer(subscribers: number): string {
+  if (batchSize === undefined) {
+    return JSON.stringify({ message: 'Success', deliveries: subscribers });
+  }
+  const results = Array.from({ length: batchSize }, () => ({ deliveries: subscribers }));
+  const deliveries = subscribers * batchSize;
+  return JSON.stringify({ message: 'Success', deliveries, results }).slice(0, -1);
+}
+
 const procedures = {
   /**
    * Signs and encodes all requests, so that this takes no CPU while the server is measured. Resolves to the port on
    * which the subscriber process acknowledges broadcasts.
    */
   prepare(options: PrepareOptions): Promise<number> {
-    const { channel, message, broadcasts } = options;
-    ports = options.ports;
-    requests = Array.from({ length: broadcasts }, (_, number) => {
-      const token = signExpiring({ channel, message: createMessage(number, message) });
-      const body = JSON.stringify({ token });
-      return Buffer.from(
-        [
-          'POST /broadcast HTTP/1.1',
-          'Host: 127.0.0.1',
-          'Content-Type: application/json',
-          `Content-Length: ${body.length}`,
-          '',
-          body,
-        ].join('\r\n'),
-      );
-    });
+    ({ ports, batchSize } = options);
+    requests = Array.from({ length: options.broadcasts / (batchSize ?? 1) }, (_, number) =>
+      encodeRequest(createClaims(number, options)),
+    );
     return acks.listen();
   },
 
   /**
-   * Posts prepared broadcasts. Resolves when all are answered, to the time when each was posted in nanoseconds of the
-   * machine's monotonic clock.
+   * Posts prepared broadcasts. Resolves when all are answered, to the time when each request was posted in nanoseconds of
+   * the machine's monotonic clock.
    */
   async post({ broadcasts, pace, subscribers }: PostOptions): Promise<Float64Array> {
-    expectedReply = JSON.stringify({ message: 'Success', deliveries: subscribers });
-    const postedAtNs = new Float64Array(broadcasts);
+    expectedAnswer = createExpectedAnswer(subscribers);
+    const postedAtNs = new Float64Array(broadcasts / (batchSize ?? 1));
     if ('inFlight' in pace) await postInFlight(pace.inFlight, postedAtNs);
     else await postAtRate(pace.perSecond, postedAtNs);
     return postedAtNs;

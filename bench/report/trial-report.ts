@@ -12,17 +12,22 @@ export interface TrialRun {
 /** The median of a figure over the runs of a variant. Throws when there is no such figure. */
 type MedianOf = (variant: TrialVariant, figure: string) => number;
 
-/** `text`, with the limit if there is one, in bold when `value` is above it. */
-function appendLimit(text: string, value: number, max: number | undefined): string {
-  if (max === undefined) return text;
-  return value <= max
-    ? `${text} (at most ${formatFigure(max)})`
-    : `**${text} (missed: at most ${formatFigure(max)})**`;
+/** `text`, with the limit if there is one, in bold when `value` is on its wrong side. */
+function appendLimit(
+  text: string,
+  value: number,
+  { max, min }: { readonly max?: number | undefined; readonly min?: number | undefined },
+): string {
+  const limit = max ?? min;
+  if (limit === undefined) return text;
+  const words = `${max === undefined ? 'at least' : 'at most'} ${formatFigure(limit)}`;
+  const isMet = max === undefined ? value >= limit : value <= limit;
+  return isMet ? `${text} (${words})` : `**${text} (missed: ${words})**`;
 }
 
 /** The last two cells of a row: what the figure `value` is compared with, and the comparison. */
 function comparisonCells(
-  { baseline, comparison, max, figure }: TrialRow,
+  { baseline, comparison, max, min, figure }: TrialRow,
   value: number,
   variants: readonly TrialVariant[],
   medianOf: MedianOf,
@@ -31,17 +36,17 @@ function comparisonCells(
   if (other === undefined) {
     if (max === undefined) return ['–', '–'];
     const ratio = value / max;
-    return [`at most ${formatFigure(max)}`, appendLimit(formatFigure(ratio), ratio, 1)];
+    return [`at most ${formatFigure(max)}`, appendLimit(formatFigure(ratio), ratio, { max: 1 })];
   }
   const reference = medianOf(other, figure);
   const cell = `${other.title}: ${formatFigure(reference)}`;
   if (comparison === 'difference') {
     const difference = value - reference;
     const text = `${difference < 0 ? '−' : '+'}${formatFigure(Math.abs(difference))}`;
-    return [cell, appendLimit(text, difference, max)];
+    return [cell, appendLimit(text, difference, { max })];
   }
   const ratio = value / reference;
-  return [cell, appendLimit(formatFigure(ratio), ratio, max)];
+  return [cell, appendLimit(formatFigure(ratio), ratio, { max, min })];
 }
 
 function createRows(trial: Trial, runs: readonly TrialRun[]): readonly (readonly string[])[] {

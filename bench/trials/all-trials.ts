@@ -1,11 +1,15 @@
+import { batchTrial } from './batch-trial.ts';
 import { clusterTrial } from './cluster-trial.ts';
 import { compressionMemoryTrial, compressionTrial } from './compression-trials.ts';
 import { eventLoopTrial } from './event-loop-trial.ts';
+import { publisherTrial } from './publisher-trial.ts';
 import { redisTrial } from './redis-trial.ts';
 import type { Trial } from './trial.ts';
 
 /** In the order of the report. */
 export const trials: readonly Trial[] = [
+  batchTrial,
+  publisherTrial,
   eventLoopTrial,
   compressionTrial,
   compressionMemoryTrial,

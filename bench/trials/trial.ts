@@ -24,6 +24,8 @@ export interface TrialRow {
   readonly comparison?: 'difference';
   /** The highest value that passes: of the comparison if there is a baseline, else of the figure. */
   readonly max?: number;
+  /** The lowest ratio to the baseline that passes. */
+  readonly min?: number;
 }
 
 /** A scenario that holds this server to a limit, or compares it with itself or one other under other settings. */
