@@ -1,4 +1,5 @@
 import type { Attack } from './attack.ts';
+import { hostileBatches } from './batches.ts';
 import { malformedBroadcasts } from './broadcasts.ts';
 import { brokenFrames } from './broken-frames.ts';
 import { greedyTokens, strangeNames } from './channels.ts';
@@ -7,6 +8,7 @@ import { oddButLegal, pingsInChunks, pingsUnread, tinyFragments } from './frames
 import { fuzzedFrames, fuzzedHttp } from './fuzz.ts';
 import { malformedHttp, oversizedBodies, oversizedHeaders, slowHttp } from './http-requests.ts';
 import { idleConnections } from './idle-connections.ts';
+import { distinctJtis } from './jtis.ts';
 import { ignoredMessages, malformedMessages } from './messages.ts';
 import { finishedBodies, tinyChunks, unfinishedBodies } from './request-bodies.ts';
 import { resets } from './resets.ts';
@@ -29,6 +31,8 @@ export const attacks: Readonly<Record<string, Attack>> = {
   'finished bodies': finishedBodies,
   'malformed HTTP': malformedHttp,
   'malformed broadcasts': malformedBroadcasts,
+  'hostile batches': hostileBatches,
+  'distinct jtis': distinctJtis,
   'forged tokens': forgedTokens,
   'refused upgrades': refusedUpgrades,
   'upgrade flood': upgradeFlood,

@@ -1,14 +1,34 @@
 import { Random } from '../support/random.ts';
 import { signText } from '../support/tokens.ts';
-import { type Attack, inParallel, seedFor, times } from './attack.ts';
+import { type Attack, inParallel, seedFor, type Target, times } from './attack.ts';
 import { isError, post, sendHttp } from './http-client.ts';
 import { randomJson } from './random-json.ts';
 import { ResultCollector } from './result-collector.ts';
 
-const REQUESTS_PER_CONNECTION = 50;
+export const REQUESTS_PER_CONNECTION = 50;
 
 /** A body of `POST /broadcast` and the error that it must get. */
-type InvalidBody = readonly [body: string, error: string];
+export type InvalidBody = readonly [body: string, error: string];
+
+/** Posts invalid broadcasts, pipelined on one connection. Each must get its own error, in order. */
+export async function expectErrors(
+  { port }: Target,
+  results: ResultCollector,
+  bodies: readonly InvalidBody[],
+): Promise<void> {
+  for (const [body] of bodies) results.addMessage(body);
+  const exchange = await sendHttp(port, Buffer.concat(bodies.map(([body]) => post(body))), {
+    replies: bodies.length,
+  });
+  for (const [index, [body, error]] of bodies.entries()) {
+    const reply = exchange.replies[index];
+    const conforms = isError(reply, 400, error);
+    results.check(
+      conforms,
+      () => `${error}: ${reply?.status} ${reply?.body} to ${body.slice(0, 80)}`,
+    );
+  }
+}
 
 function invalidBody(random: Random, json: string): InvalidBody {
   const signed = (claims: string) => JSON.stringify({ token: signText(claims) });
@@ -46,7 +66,7 @@ const NOT_AN_OBJECT = 'Body must be a JSON object';
 const NO_CHANNEL = 'channel must be a string';
 const NO_MESSAGE = 'message must be a JSON object';
 
-/** Invalid broadcasts, many pipelined in one packet. Each must get its own error, in order. */
+/** Invalid broadcasts, many pipelined in one packet. */
 export const malformedBroadcasts: Attack = async (target) => {
   const results = new ResultCollector();
   const random = new Random(seedFor(target, 'broadcasts'));
@@ -56,22 +76,7 @@ export const malformedBroadcasts: Attack = async (target) => {
     const bodies = values
       .slice(start, start + REQUESTS_PER_CONNECTION)
       .map((json) => invalidBody(random, json));
-    for (const [body] of bodies) results.addMessage(body);
-    const exchange = await sendHttp(
-      target.port,
-      Buffer.concat(bodies.map(([body]) => post(body))),
-      {
-        replies: bodies.length,
-      },
-    );
-    for (const [index, [body, error]] of bodies.entries()) {
-      const reply = exchange.replies[index];
-      const conforms = isError(reply, 400, error);
-      results.check(
-        conforms,
-        () => `${error}: ${reply?.status} ${reply?.body} to ${body.slice(0, 80)}`,
-      );
-    }
+    await expectErrors(target, results, bodies);
   });
   return results.outcome;
 };
