@@ -117,7 +117,7 @@ function createParts(config: Config, log: Log, { bus, droppedLines }: ServerOpti
       'no file descriptor is left: new connections are closed at once; raise ulimit -n (systemd: LimitNOFILE)',
     );
   const broker = bus
-    ? connectBroker(config, log, hub, bus, connections)
+    ? connectBroker(config, log, { hub, queue, bus, connections })
     : new LocalBroker(hub, queue);
   const descriptors = new DescriptorProbe(rateLimited(MINUTE_MS, onShortage));
   return {
@@ -176,10 +176,9 @@ function createRoutes(
 function connectBroker(
   config: Config,
   log: Log,
-  hub: Hub,
-  bus: Bus,
-  connections: Connections,
+  parts: { hub: Hub; queue: DeliveryQueue; bus: Bus; connections: Connections },
 ): Broker {
+  const { hub, queue, bus, connections } = parts;
   const logMalformed = rateLimited(MINUTE_MS, (topic: string) => {
     const dropped = broker.malformedTexts;
     log.warn({ topic, dropped }, 'dropped a message of another program under BROKER_PREFIX');
@@ -187,6 +186,7 @@ function connectBroker(
   const broker = new DistributedBroker(hub, bus, {
     onMalformed: logMalformed,
     prefix: config.brokerPrefix,
+    queue,
     onChange(isAvailable) {
       if (isAvailable) {
         log.info('broker available');

@@ -171,7 +171,7 @@ async function createBus(
   }
   // Loaded on demand: the Redis client is larger than everything else together.
   const { RedisBus } = await import('./broker/bus-redis.ts');
-  return new RedisBus({ url: config.redisUrl, log, onUnusable });
+  return new RedisBus({ url: config.redisUrl, prefix: config.brokerPrefix, log, onUnusable });
 }
 
 /**

@@ -1,24 +1,34 @@
 import { randomUUID } from 'node:crypto';
+import { DeliveryQueue } from '../hub/delivery-queue.ts';
 import type { Hub, Subscriber } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Publication, PublicationBatch } from '../protocol/publishing.ts';
+import { BatchCounts } from './batch-counts.ts';
 import {
   type Broker,
   BrokerUnavailable,
+  duplicateOf,
   type Published,
   type PublishedBatch,
   type Stats,
   sumByEntry,
 } from './broker.ts';
-import type { Bus, BusListener } from './bus.ts';
+import type { Bus, BusBatch, BusListener } from './bus.ts';
 import { Interests } from './interests.ts';
 import {
+  type BatchCount,
   encodeAnswer,
+  encodeBatchAnswer,
+  encodeBatchHead,
   encodeBroadcast,
+  encodeResults,
   encodeStatsRequest,
   parseAnswer,
+  parseBatchAnswer,
   parseBroadcast,
   parseStatsRequest,
+  type SentBatchItem,
+  type SentBroadcast,
 } from './node-messages.ts';
 import { Surveys } from './survey.ts';
 
@@ -35,6 +45,8 @@ const RENEW_TOPICS = 1_000;
 export interface DistributedBrokerOptions {
   /** What every topic begins with, so that several installations may share a bus. */
   readonly prefix: string;
+  /** What broadcasts and subscriptions of this node go through. */
+  readonly queue?: DeliveryQueue;
   /** Called when the broker becomes available, and when it is no longer. */
   readonly onChange: (isAvailable: boolean) => void;
   /** Called for every text under the prefix that no node can have written. It was dropped. */
@@ -48,6 +60,7 @@ export interface DistributedBrokerOptions {
 export class DistributedBroker implements Broker, BusListener {
   readonly #hub: Hub;
   readonly #bus: Bus;
+  readonly #queue: DeliveryQueue;
   readonly #onChange: (isAvailable: boolean) => void;
   readonly #onMalformed: (topic: string) => void;
   readonly #node = randomUUID();
@@ -57,6 +70,7 @@ export class DistributedBroker implements Broker, BusListener {
   readonly #statsTopic: string;
   readonly #interests = new Interests();
   readonly #surveys = new Surveys();
+  readonly #counts = new BatchCounts((...answer) => this.#answerBatch(...answer));
   #malformedTexts = 0;
   #isUp = false;
   #isAvailable = false;
@@ -64,9 +78,14 @@ export class DistributedBroker implements Broker, BusListener {
   #epoch = 0;
   #stats: { readonly promise: Promise<Stats>; readonly at: number } | undefined;
 
-  constructor(hub: Hub, bus: Bus, { prefix, onChange, onMalformed }: DistributedBrokerOptions) {
+  constructor(
+    hub: Hub,
+    bus: Bus,
+    { prefix, queue, onChange, onMalformed }: DistributedBrokerOptions,
+  ) {
     this.#hub = hub;
     this.#bus = bus;
+    this.#queue = queue ?? new DeliveryQueue(hub);
     this.#onChange = onChange;
     this.#onMalformed = onMalformed;
     this.#channelTopics = `${prefix}channel:`;
@@ -89,12 +108,16 @@ export class DistributedBroker implements Broker, BusListener {
     channels: readonly Channel[],
     onSubscribed: () => void,
   ): boolean {
-    const { added, isConfirmed } = this.#interests.add(subscriber, channels, onSubscribed);
+    const onConfirmed = () => this.#queue.subscribe(subscriber, onSubscribed);
+    const { added, isConfirmed } = this.#interests.add(subscriber, channels, onConfirmed);
     if (added.length > 0 && this.#isUp) void this.#subscribeTopics(added);
-    return isConfirmed;
+    if (isConfirmed && this.#queue.isEmpty) return true;
+    if (isConfirmed) onConfirmed();
+    return false;
   }
 
   unsubscribe(subscriber: Subscriber): void {
+    this.#queue.drop(subscriber);
     const emptied = this.#interests.remove(subscriber);
     if (emptied.length > 0 && this.#isUp) this.#bus.unsubscribe(this.#topics(emptied));
   }
@@ -111,11 +134,26 @@ export class DistributedBroker implements Broker, BusListener {
     return { deliveries: sums[0] ?? 0, isPartial: answers < reached };
   }
 
-  async publishBatch({ publications, entrySizes }: PublicationBatch): Promise<PublishedBatch> {
-    const published = await Promise.all(publications.map((each) => this.publish(each)));
-    const deliveries = published.map((each) => each.deliveries);
-    const isPartial = published.some((each) => each.isPartial);
-    return { results: sumByEntry(deliveries, entrySizes), isPartial, isDuplicate: false };
+  async publishBatch(batch: PublicationBatch): Promise<PublishedBatch> {
+    if (!this.#isAvailable) throw new BrokerUnavailable();
+    const { publications, entrySizes, jti } = batch;
+    let isDuplicate = false;
+    const { reached, answers, sums } = await this.#surveys.start(
+      publications.length,
+      async (id) => {
+        const outcome = await this.#bus.publishBatch(this.#toBusBatch(batch, id));
+        isDuplicate = outcome === 'duplicate';
+        // Nobody was reached, so nobody is waited for.
+        return outcome === 'duplicate' ? 0 : outcome;
+      },
+      PUBLISH_DEADLINE_MS,
+    );
+    if (jti !== undefined && isDuplicate) return duplicateOf(await this.#bus.findAnswer(jti));
+    if (reached === undefined) throw new BrokerUnavailable();
+    const results = sumByEntry(sums, entrySizes);
+    const published = { results, isPartial: answers < reached, isDuplicate: false };
+    if (jti !== undefined) this.#bus.storeAnswer(jti, encodeResults(published));
+    return published;
   }
 
   stats(): Promise<Stats> {
@@ -156,9 +194,7 @@ export class DistributedBroker implements Broker, BusListener {
     if (topic.startsWith(this.#channelTopics)) {
       const broadcast = parseBroadcast(text);
       if (broadcast === undefined) return false;
-      const channel = topic.slice(this.#channelTopics.length) as Channel;
-      const deliveries = this.#hub.publish({ channel, message: broadcast.message });
-      return this.#answer(broadcast.node, broadcast.id, [deliveries]);
+      return this.#handOut(topic.slice(this.#channelTopics.length) as Channel, broadcast);
     }
     if (topic === this.#statsTopic) {
       const request = parseStatsRequest(text);
@@ -166,8 +202,52 @@ export class DistributedBroker implements Broker, BusListener {
       const { deliveries, subscriptions } = this.#hub;
       return this.#answer(request.node, request.id, [deliveries, subscriptions]);
     }
-    const answer = topic === this.#ownTopic ? parseAnswer(text) : undefined;
-    return answer !== undefined && this.#surveys.addAnswer(answer.id, answer.numbers);
+    return topic === this.#ownTopic && this.#receiveAnswer(text);
+  }
+
+  #receiveAnswer(text: string): boolean {
+    const answer = parseAnswer(text);
+    if (answer !== undefined) return this.#surveys.addAnswer(answer.id, answer.numbers);
+    const batch = parseBatchAnswer(text);
+    return batch !== undefined && this.#surveys.addCounts(batch.id, batch.counts);
+  }
+
+  /** Hands a broadcast to this node's subscribers and answers with their number. */
+  #handOut(channel: Channel, broadcast: SentBroadcast | SentBatchItem): boolean {
+    const { node, id, message } = broadcast;
+    if ('index' in broadcast) {
+      const { index } = broadcast;
+      this.#enqueue({ channel, message }, (deliveries) =>
+        this.#counts.add(node, id, { index, deliveries }),
+      );
+      return true;
+    }
+    if (this.#queue.isEmpty)
+      return this.#answer(node, id, [this.#hub.publish({ channel, message })]);
+    this.#enqueue({ channel, message }, (deliveries) => this.#answer(node, id, [deliveries]));
+    return true;
+  }
+
+  #enqueue(publication: Publication, onDone: (deliveries: number) => void): void {
+    // What comes over the bus cannot be refused. Handing it out in this turn holds up the bus, and so its publishers.
+    this.#queue.relieve();
+    this.#queue.publish([publication], ([deliveries = 0]) => onDone(deliveries));
+  }
+
+  #toBusBatch({ publications, jti }: PublicationBatch, id: number): BusBatch {
+    const texts: string[] = [];
+    const textOf = publications.map(({ message }) => {
+      if (texts.at(-1) !== message) texts.push(message);
+      return texts.length - 1;
+    });
+    const topics = publications.map(({ channel }) => this.#channelTopics + channel);
+    return { head: encodeBatchHead(this.#node, id), topics, textOf, texts, jti };
+  }
+
+  /** Tells a node what was counted of its batch. */
+  #answerBatch(node: string, id: number, counts: readonly BatchCount[]): void {
+    if (node === this.#node) this.#surveys.addCounts(id, counts);
+    else this.#bus.publish(this.#nodeTopics + node, encodeBatchAnswer(id, counts)).catch(() => {});
   }
 
   /** Answers the node that asked, itself without the bus. False when a text in our name asks what we did not. */

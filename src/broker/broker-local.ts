@@ -5,11 +5,13 @@ import type { Publication, PublicationBatch } from '../protocol/publishing.ts';
 import {
   type Broker,
   BrokerFull,
+  duplicateOf,
   type Published,
   type PublishedBatch,
   type Stats,
   sumByEntry,
 } from './broker.ts';
+import { encodeResults } from './node-messages.ts';
 import { RequestMemory } from './request-memory.ts';
 
 /** The broker of a single process: its hub has all subscribers. */
@@ -48,15 +50,16 @@ export class LocalBroker implements Broker {
   }
 
   async publishBatch({ publications, entrySizes, jti }: PublicationBatch): Promise<PublishedBatch> {
-    const first = jti === undefined ? undefined : this.#requests.find(jti);
-    if (first !== undefined) return first;
+    if (jti !== undefined && this.#requests.has(jti)) {
+      return duplicateOf(await this.#requests.find(jti));
+    }
     if (this.#queue.isFull) throw new BrokerFull();
     if (jti !== undefined) this.#requests.begin(jti);
     return new Promise((resolve) => {
       this.#queue.publish(publications, (deliveries) => {
         const results = sumByEntry(deliveries, entrySizes);
         const published = { results, isPartial: false, isDuplicate: false };
-        if (jti !== undefined) this.#requests.finish(jti, published);
+        if (jti !== undefined) this.#requests.finish(jti, encodeResults(published));
         resolve(published);
       });
     });

@@ -1,6 +1,7 @@
 import type { Subscriber } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Publication, PublicationBatch } from '../protocol/publishing.ts';
+import { parseResults } from './node-messages.ts';
 
 /** What became of a broadcast. */
 export interface Published {
@@ -76,3 +77,11 @@ export function sumByEntry(counts: readonly number[], entrySizes: readonly numbe
     return sum;
   });
 }
+
+/** The answer to a duplicate, given the results of the first request as they were stored; undefined when unknown. */
+export function duplicateOf(stored: string | undefined): PublishedBatch {
+  const { results, isPartial } = (stored && parseResults(stored)) || UNKNOWN_RESULTS;
+  return { results, isPartial, isDuplicate: true };
+}
+
+const UNKNOWN_RESULTS = { results: [], isPartial: true };

@@ -1,4 +1,5 @@
-import type { Bus, BusListener } from './bus.ts';
+import { type BatchOutcome, type Bus, type BusBatch, type BusListener, batchText } from './bus.ts';
+import { RequestMemory } from './request-memory.ts';
 
 /** What a worker tells the primary. */
 export type ToPrimary =
@@ -11,12 +12,30 @@ export type ToPrimary =
       readonly id: number;
       readonly topic: string;
       readonly text: string;
-    };
+    }
+  | ({ readonly kind: 'publish batch'; readonly id: number } & BusBatch)
+  | { readonly kind: 'store answer'; readonly jti: string; readonly text: string }
+  | { readonly kind: 'find answer'; readonly id: number; readonly jti: string };
 
 /** What the primary tells a worker. */
 export type ToWorker =
   | { readonly kind: 'done'; readonly id: number; readonly reached: number }
-  | { readonly kind: 'message'; readonly topic: string; readonly text: string };
+  /** The `jti` of the batch was known; nothing was published. */
+  | { readonly kind: 'duplicate'; readonly id: number }
+  | { readonly kind: 'answer'; readonly id: number; readonly text: string | undefined }
+  | { readonly kind: 'message'; readonly topic: string; readonly text: string }
+  | BatchPart;
+
+/** The part of a batch that one worker gets. */
+interface BatchPart {
+  readonly kind: 'batch part';
+  readonly head: string;
+  readonly topics: string[];
+  /** The place in the whole batch, and the text, of each topic. */
+  readonly indexes: number[];
+  readonly textOf: number[];
+  readonly texts: string[];
+}
 
 /** What a message costs beside its texts while it waits to be read. */
 const MESSAGE_BYTES = 64;
@@ -26,8 +45,10 @@ export function bytesOf(messages: readonly (ToPrimary | ToWorker)[]): number {
   let bytes = 0;
   for (const message of messages) {
     bytes += MESSAGE_BYTES;
-    if ('text' in message) bytes += message.topic.length + message.text.length;
-    else if ('topics' in message) for (const topic of message.topics) bytes += topic.length;
+    if ('text' in message) bytes += message.text?.length ?? 0;
+    if ('topic' in message) bytes += message.topic.length;
+    if ('topics' in message) for (const topic of message.topics) bytes += topic.length;
+    if ('texts' in message) for (const text of message.texts) bytes += text.length;
   }
   return bytes;
 }
@@ -36,6 +57,7 @@ export function bytesOf(messages: readonly (ToPrimary | ToWorker)[]): number {
 export class TopicRouter<W> {
   readonly #workersByTopic = new Map<string, Set<W>>();
   readonly #topicsByWorker = new Map<W, Set<string>>();
+  readonly #requests = new RequestMemory();
   readonly #send: (worker: W, message: ToWorker) => void;
 
   /** `send` must keep the order of what it is given for one worker, and not throw. */
@@ -68,7 +90,56 @@ export class TopicRouter<W> {
         this.#send(worker, { kind: 'done', id, reached: workers?.size ?? 0 });
         return;
       }
+      case 'publish batch':
+        this.#publishBatch(worker, message);
+        return;
+      case 'store answer':
+        this.#requests.finish(message.jti, message.text);
+        return;
+      case 'find answer':
+        void this.#findAnswer(worker, message.id, message.jti);
+        return;
     }
+  }
+
+  #publishBatch(worker: W, { id, ...batch }: BusBatch & { readonly id: number }): void {
+    const { jti } = batch;
+    if (jti !== undefined) {
+      if (this.#requests.has(jti)) {
+        this.#send(worker, { kind: 'duplicate', id });
+        return;
+      }
+      this.#requests.begin(jti);
+    }
+    const parts = new Map<W, BatchPart>();
+    let reached = 0;
+    for (const [index, topic] of batch.topics.entries()) {
+      const workers = this.#workersByTopic.get(topic);
+      reached += workers?.size ?? 0;
+      for (const each of workers ?? []) {
+        let part = parts.get(each);
+        if (part === undefined) {
+          part = {
+            kind: 'batch part',
+            head: batch.head,
+            topics: [],
+            indexes: [],
+            textOf: [],
+            texts: [],
+          };
+          parts.set(each, part);
+        }
+        addToPart(part, batch, index, topic);
+      }
+    }
+    for (const [each, part] of parts) this.#send(each, part);
+    this.#send(worker, { kind: 'done', id, reached });
+  }
+
+  async #findAnswer(worker: W, id: number, jti: string): Promise<void> {
+    const text = await this.#requests.find(jti);
+    // One that has died meanwhile is told nothing by `send`.
+    this.#send(worker, { kind: 'answer', id, text });
   }
 
   /** Forgets a worker that has died or starts over. */
@@ -80,8 +151,20 @@ export class TopicRouter<W> {
   }
 }
 
+function addToPart(part: BatchPart, { texts, textOf }: BusBatch, index: number, topic: string) {
+  const text = texts[textOf[index] ?? 0] ?? '';
+  // Topics that share a text follow each other.
+  if (part.texts.at(-1) !== text) part.texts.push(text);
+  part.topics.push(topic);
+  part.indexes.push(index);
+  part.textOf.push(part.texts.length - 1);
+}
+
+/** What the primary answers a request with. */
+type Response = Exclude<ToWorker, { readonly kind: 'message' | 'batch part' }>;
+
 interface Request {
-  readonly resolve: (reached: number) => void;
+  readonly resolve: (response: Response) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -121,16 +204,39 @@ export class ClusterBus implements Bus {
   }
 
   receive(message: ToWorker): void {
-    if (message.kind === 'message') {
-      this.#listener?.message(message.topic, message.text);
-      return;
+    switch (message.kind) {
+      case 'message':
+        this.#listener?.message(message.topic, message.text);
+        return;
+      case 'batch part':
+        this.#receivePart(message);
+        return;
+      default:
+        this.#waiting.get(message.id)?.resolve(message);
+        this.#waiting.delete(message.id);
     }
-    this.#waiting.get(message.id)?.resolve(message.reached);
-    this.#waiting.delete(message.id);
   }
 
-  publish(topic: string, text: string): Promise<number> {
-    return this.#request((id) => ({ kind: 'publish', id, topic, text }));
+  async publish(topic: string, text: string): Promise<number> {
+    return reachedOf(await this.#request((id) => ({ kind: 'publish', id, topic, text })));
+  }
+
+  async publishBatch(batch: BusBatch): Promise<BatchOutcome> {
+    const response = await this.#request((id) => ({ kind: 'publish batch', id, ...batch }));
+    return response.kind === 'duplicate' ? 'duplicate' : reachedOf(response);
+  }
+
+  storeAnswer(jti: string, text: string): void {
+    if (!this.#isLost) this.#send({ kind: 'store answer', jti, text });
+  }
+
+  async findAnswer(jti: string): Promise<string | undefined> {
+    try {
+      const response = await this.#request((id) => ({ kind: 'find answer', id, jti }));
+      return response.kind === 'answer' ? response.text : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   async subscribe(topics: readonly string[]): Promise<void> {
@@ -148,7 +254,14 @@ export class ClusterBus implements Bus {
 
   async close(): Promise<void> {}
 
-  #request(message: (id: number) => ToPrimary): Promise<number> {
+  #receivePart({ head, topics, indexes, textOf, texts }: BatchPart): void {
+    for (const [at, topic] of topics.entries()) {
+      const text = texts[textOf[at] ?? 0] ?? '';
+      this.#listener?.message(topic, batchText(head, indexes[at] ?? 0, text));
+    }
+  }
+
+  #request(message: (id: number) => ToPrimary): Promise<Response> {
     if (this.#isLost) return Promise.reject(new Error('the first process hangs'));
     this.#lastId += 1;
     const id = this.#lastId;
@@ -157,6 +270,10 @@ export class ClusterBus implements Bus {
       this.#send(message(id));
     });
   }
+}
+
+function reachedOf(response: Response): number {
+  return response.kind === 'done' ? response.reached : 0;
 }
 
 function add<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {

@@ -1,16 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../telemetry/log.ts';
-import type { Bus, BusListener } from './bus.ts';
+import type { BatchOutcome, Bus, BusBatch, BusListener } from './bus.ts';
 import { RedisConnection } from './redis-connection.ts';
+import { ANSWER_WITHIN_MS } from './request-memory.ts';
 
 /** Attempts to connect are this far apart, doubling, with up to as much again at random. */
 const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 2_500;
 const LOG_INTERVAL_MS = 10_000;
+/** How often a duplicate looks for the answer to the request before it. */
+const POLL_INTERVAL_MS = 50;
 
 export interface RedisBusOptions {
   /** `redis://` or `rediss://` */
   readonly url: string;
+  /** What every key begins with. */
+  readonly prefix: string;
   readonly log: Log;
   /** Called when this Redis can never be used. */
   readonly onUnusable: (reason: string) => void;
@@ -22,10 +27,12 @@ const CLOSED = new Error('the Redis bus is closed');
 /** Redis' or Valkey's pub/sub. */
 export class RedisBus implements Bus {
   readonly #url: string;
+  readonly #prefix: string;
   readonly #log: Log;
   readonly #onUnusable: (reason: string) => void;
   readonly #closing = new AbortController();
   readonly #logFailure: (error: unknown) => void;
+  readonly #logRefusal: (error: unknown) => void;
   /** The newest connection, which may still be opening. */
   #attempt: RedisConnection | undefined;
   /** The connection that carries texts. */
@@ -33,11 +40,13 @@ export class RedisBus implements Bus {
   #running: Promise<void> = Promise.resolve();
   #isRoleUnknown = false;
 
-  constructor({ url, log, onUnusable }: RedisBusOptions) {
+  constructor({ url, prefix, log, onUnusable }: RedisBusOptions) {
     this.#url = url;
+    this.#prefix = prefix;
     this.#log = log;
     this.#onUnusable = onUnusable;
-    this.#logFailure = createFailureLog(log);
+    this.#logFailure = createFailureLog(log, 'Redis connection lost, reconnecting');
+    this.#logRefusal = createFailureLog(log, 'Redis refused a command');
   }
 
   open(listener: BusListener): void {
@@ -46,6 +55,31 @@ export class RedisBus implements Bus {
 
   publish(topic: string, text: string): Promise<number> {
     return this.#connection?.publish(topic, text) ?? Promise.reject(AWAY);
+  }
+
+  publishBatch(batch: BusBatch): Promise<BatchOutcome> {
+    const key = batch.jti === undefined ? undefined : this.#keyOf(batch.jti);
+    return this.#connection?.publishBatch(batch, key) ?? Promise.reject(AWAY);
+  }
+
+  storeAnswer(jti: string, answer: string): void {
+    // A retry finds none then, and is answered with what is known.
+    this.#connection?.setExisting(this.#keyOf(jti), answer).catch(() => {});
+  }
+
+  async findAnswer(jti: string): Promise<string | undefined> {
+    const deadline = performance.now() + ANSWER_WITHIN_MS;
+    try {
+      while (this.#connection !== undefined) {
+        const answer = await this.#connection.get(this.#keyOf(jti));
+        if (answer) return answer;
+        if (performance.now() + POLL_INTERVAL_MS > deadline) break;
+        await delay(POLL_INTERVAL_MS);
+      }
+      return undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   async subscribe(topics: readonly string[]): Promise<void> {
@@ -61,6 +95,10 @@ export class RedisBus implements Bus {
 
   reset(reason: string): void {
     this.#connection?.lose(new Error(reason));
+  }
+
+  #keyOf(jti: string): string {
+    return `${this.#prefix}jti:${jti}`;
   }
 
   async close(): Promise<void> {
@@ -89,6 +127,7 @@ export class RedisBus implements Bus {
       url: this.#url,
       onMessage: (text, topic) => listener.message(topic, text),
       onUnknownRole: () => this.#warnOfUnknownRole(),
+      onRefusal: this.#logRefusal,
     });
     this.#attempt = connection;
     try {
@@ -126,8 +165,8 @@ export class RedisBus implements Bus {
   }
 }
 
-/** Logs why Redis is not connected: a new reason at once, the same one from time to time. */
-function createFailureLog(log: Log): (error: unknown) => void {
+/** Logs what is wrong with Redis: a new reason at once, the same one from time to time. */
+function createFailureLog(log: Log, message: string): (error: unknown) => void {
   let lastReason = '';
   let lastTime = Number.NEGATIVE_INFINITY;
   return (error) => {
@@ -136,7 +175,7 @@ function createFailureLog(log: Log): (error: unknown) => void {
     if (reason === lastReason && now - lastTime < LOG_INTERVAL_MS) return;
     lastReason = reason;
     lastTime = now;
-    log.error({ error: reason }, 'Redis connection lost, reconnecting');
+    log.error({ error: reason }, message);
   };
 }
 

@@ -8,10 +8,34 @@ export interface SentBroadcast {
   readonly message: string;
 }
 
+/** A broadcast of a batch on its way to the nodes: `node id:index message`. */
+export interface SentBatchItem extends SentBroadcast {
+  /** Its place in the batch. */
+  readonly index: number;
+}
+
+/** What one node answers to some of a batch: `id index:number`, with as many pairs as it has counted. */
+export interface BatchAnswer {
+  readonly id: number;
+  readonly counts: readonly BatchCount[];
+}
+
+/** To how many sockets one broadcast of a batch was handed. */
+export interface BatchCount {
+  readonly index: number;
+  readonly deliveries: number;
+}
+
 /** A node's request for the counters of all: `node id`. */
 export interface StatsRequest {
   readonly node: string;
   readonly id: number;
+}
+
+/** What is remembered of a batch with a `jti`. */
+export interface StoredResults {
+  readonly results: readonly number[];
+  readonly isPartial: boolean;
 }
 
 /** What one node answers: `id number`, or with as many numbers as the request asks for. */
@@ -23,12 +47,29 @@ export interface Answer {
 // 15 digits: every such number is exact, and so are sums of many.
 const NUMBER = '(?:0|[1-9][0-9]{0,14})';
 const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
-const BROADCAST_HEADER = new RegExp(`^(${UUID}) (${NUMBER}) `);
+const INDEX = '(?:0|[1-9][0-9]{0,2})';
+const BROADCAST_HEADER = new RegExp(`^(${UUID}) (${NUMBER})(?::(${INDEX}))? `);
 const STATS_REQUEST = new RegExp(`^(${UUID}) (${NUMBER})$`);
 const ANSWER = new RegExp(`^${NUMBER}(?: ${NUMBER}){1,8}$`);
+const BATCH_ANSWER = new RegExp(`^${NUMBER}(?: ${INDEX}:${NUMBER}){1,1000}$`);
+const STORED_RESULTS = new RegExp(`^~?${NUMBER}(?: ${NUMBER}){0,999}$`);
 
 export function encodeBroadcast(node: string, id: number, message: string): string {
   return `${node} ${id} ${message}`;
+}
+
+/** What `batchText` puts before the index and the message of each broadcast of a batch. */
+export function encodeBatchHead(node: string, id: number): string {
+  return `${node} ${id}`;
+}
+
+export function encodeBatchAnswer(id: number, counts: readonly BatchCount[]): string {
+  return `${id} ${counts.map(({ index, deliveries }) => `${index}:${deliveries}`).join(' ')}`;
+}
+
+/** The results of a batch as they are remembered: `2 5 0`, with a `~` before them when they are partial. */
+export function encodeResults({ results, isPartial }: StoredResults): string {
+  return `${isPartial ? '~' : ''}${results.join(' ')}`;
 }
 
 export function encodeStatsRequest(node: string, id: number): string {
@@ -40,12 +81,14 @@ export function encodeAnswer(id: number, numbers: readonly number[]): string {
 }
 
 /** Undefined when no node of ours can have written the text. Never throws. */
-export function parseBroadcast(text: string): SentBroadcast | undefined {
+export function parseBroadcast(text: string): SentBroadcast | SentBatchItem | undefined {
   const header = BROADCAST_HEADER.exec(text);
   if (header === null) return undefined;
-  const [{ length }, node = '', id] = header;
+  const [{ length }, node = '', id, index] = header;
   const message = text.slice(length);
-  return isBraced(message) ? { node, id: Number(id), message } : undefined;
+  if (!isBraced(message)) return undefined;
+  const broadcast = { node, id: Number(id), message };
+  return index === undefined ? broadcast : { ...broadcast, index: Number(index) };
 }
 
 /** Undefined when no node of ours can have written the text. Never throws. */
@@ -59,6 +102,32 @@ export function parseAnswer(text: string): Answer | undefined {
   if (!ANSWER.test(text)) return undefined;
   const [id = 0, ...numbers] = text.split(' ').map(Number);
   return { id, numbers };
+}
+
+/** Undefined when no node of ours can have written the text. Never throws. */
+export function parseBatchAnswer(text: string): BatchAnswer | undefined {
+  if (!BATCH_ANSWER.test(text)) return undefined;
+  const [id, ...counts] = text.split(' ');
+  return {
+    id: Number(id),
+    counts: counts.map((each) => {
+      const [index, deliveries] = each.split(':').map(Number);
+      return { index: index ?? 0, deliveries: deliveries ?? 0 };
+    }),
+  };
+}
+
+/** Undefined when no node of ours can have stored the text. Never throws. */
+export function parseResults(text: string): StoredResults | undefined {
+  if (!STORED_RESULTS.test(text)) return undefined;
+  const isPartial = text.startsWith('~');
+  return {
+    results: text
+      .slice(isPartial ? 1 : 0)
+      .split(' ')
+      .map(Number),
+    isPartial,
+  };
 }
 
 /**

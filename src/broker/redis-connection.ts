@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { BatchOutcome, BusBatch } from './bus.ts';
 import {
   createRedisClient,
   isCluster,
@@ -6,7 +7,9 @@ import {
   type RedisClient,
   RoleProbe,
 } from './redis-client.ts';
+import { PUBLISH_BATCH, runScript } from './redis-scripts.ts';
 import { RedisSubscriptions } from './redis-subscriptions.ts';
+import { REMEMBERED_MS } from './request-memory.ts';
 
 /** A dead connection that TCP does not report is detected within their sum. */
 const PING_INTERVAL_MS = 3_000;
@@ -24,6 +27,8 @@ export interface RedisConnectionOptions {
   readonly onMessage: (text: string, topic: string) => void;
   /** Called when Redis refuses to say whether it is a master, maybe again with every ping. */
   readonly onUnknownRole: () => void;
+  /** Called when Redis refuses a command that only batches need. */
+  readonly onRefusal: (error: Error) => void;
 }
 
 /** A node's session at Redis, until it is lost: two connections, since a subscribed one can do nothing else. */
@@ -34,9 +39,10 @@ export class RedisConnection {
   readonly #roles: readonly RoleProbe[];
   readonly #subscriptions: RedisSubscriptions;
   readonly #onUnknownRole: () => void;
+  readonly #onRefusal: (error: Error) => void;
   #unansweredLength = 0;
 
-  constructor({ url, onMessage, onUnknownRole }: RedisConnectionOptions) {
+  constructor({ url, onMessage, onUnknownRole, onRefusal }: RedisConnectionOptions) {
     this.#publisher = this.#createClient(url);
     this.#subscriber = this.#createClient(url);
     this.#roles = this.#clients.map((client) => new RoleProbe(client));
@@ -44,6 +50,7 @@ export class RedisConnection {
       this.#failed(command, error),
     );
     this.#onUnknownRole = onUnknownRole;
+    this.#onRefusal = onRefusal;
   }
 
   /** Connects. Resolves to whether a master, or a cluster, is there; rejects with the reason when neither is. */
@@ -71,17 +78,40 @@ export class RedisConnection {
 
   /** Resolves to the number of connections that Redis handed the text to. */
   async publish(topic: string, text: string): Promise<number> {
-    const length = this.#unansweredLength + text.length;
-    if (this.#unansweredLength > 0 && length > MAX_UNANSWERED_LENGTH) throw NO_ANSWER;
-    this.#unansweredLength = length;
     try {
-      return await this.#publisher.publish(topic, text);
+      return await this.#whileUnanswered(text.length, () => this.#publisher.publish(topic, text));
     } catch (error) {
-      this.#failed('PUBLISH', error);
+      if (error !== NO_ANSWER) this.#failed('PUBLISH', error);
       throw error;
-    } finally {
-      this.#unansweredLength -= text.length;
     }
+  }
+
+  /** `key` is of the batch's `jti`. A refusal of the script is no loss: other broadcasts get through. */
+  async publishBatch(batch: BusBatch, key: string | undefined): Promise<BatchOutcome> {
+    const topics = batch.topics.flatMap((topic, at) => [topic, String(batch.textOf[at])]);
+    const values = [batch.head, String(REMEMBERED_MS), String(batch.texts.length), ...batch.texts];
+    const length = values.reduce((sum, value) => sum + value.length, 0);
+    const reached = await this.#whileUnanswered(length, () =>
+      this.#refusable(() =>
+        runScript(this.#publisher, PUBLISH_BATCH, {
+          keys: key === undefined ? [] : [key],
+          arguments: [...values, ...topics],
+        }),
+      ),
+    );
+    if (typeof reached !== 'number') throw new Error('Redis answered a script with no number');
+    return reached < 0 ? 'duplicate' : reached;
+  }
+
+  /** Overwrites the value of a key that is still there, for as long as it lives. */
+  async setExisting(key: string, value: string): Promise<void> {
+    await this.#refusable(() =>
+      this.#publisher.set(key, value, { condition: 'XX', expiration: 'KEEPTTL' }),
+    );
+  }
+
+  get(key: string): Promise<string | null> {
+    return this.#refusable(() => this.#publisher.get(key));
   }
 
   subscribe(topics: readonly string[]): Promise<void> {
@@ -134,6 +164,30 @@ export class RedisConnection {
     this.lose(
       isRefusal(error) ? new Error(`${command} refused: ${withoutArguments(error)}`) : error,
     );
+  }
+
+  /** Counts what is sent until it is answered. Rejects, without sending, when too much waits already. */
+  async #whileUnanswered<T>(length: number, send: () => Promise<T>): Promise<T> {
+    const total = this.#unansweredLength + length;
+    if (this.#unansweredLength > 0 && total > MAX_UNANSWERED_LENGTH) throw NO_ANSWER;
+    this.#unansweredLength = total;
+    try {
+      return await send();
+    } finally {
+      this.#unansweredLength -= length;
+    }
+  }
+
+  /** Runs a command of batches. Other broadcasts go on without them, so Redis may refuse it (ACL, out of memory). */
+  async #refusable<T>(send: () => Promise<T>): Promise<T> {
+    try {
+      return await send();
+    } catch (error) {
+      // A master that has become a replica refuses to write; what it publishes reaches no node elsewhere.
+      if (!isRefusal(error) || error.message.includes('READONLY')) this.#failed('EVALSHA', error);
+      else this.#onRefusal(new Error(`a batch was refused: ${withoutArguments(error)}`));
+      throw error;
+    }
   }
 
   /** Runs `task` while both connections are there; rejects with the reason when they are lost. */

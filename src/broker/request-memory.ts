@@ -1,32 +1,17 @@
-import type { PublishedBatch } from './broker.ts';
-
 /** How long after its first sight a `jti` is remembered. */
-const REMEMBERED_MS = 120_000;
+export const REMEMBERED_MS = 120_000;
 const MAX_REQUESTS = 100_000;
 /** What the answers may take, in bytes. */
 const MAX_ANSWER_BYTES = 16 * 1_024 * 1_024;
 /** How long a duplicate waits for the answer to a request that is still under way. */
-const WAIT_MS = 2_000;
-
-export interface RequestMemoryOptions {
-  readonly rememberedMs?: number;
-  readonly maxRequests?: number;
-  readonly maxAnswerBytes?: number;
-}
+export const ANSWER_WITHIN_MS = 2_000;
 
 interface Seen {
   readonly since: number;
   /** Undefined while the request is under way. */
-  answer: Answer | undefined;
+  answer: string | undefined;
   /** Duplicates that wait for the answer. */
-  waiting: Set<(answer: Answer) => void> | undefined;
-}
-
-/** As it is kept: numbers as one text take a tenth of what an array of them takes. */
-interface Answer {
-  /** `2 5 0` */
-  readonly deliveries: string;
-  readonly isPartial: boolean;
+  waiting: Set<(answer: string) => void> | undefined;
 }
 
 /**
@@ -34,34 +19,25 @@ interface Answer {
  * number and by the size of the answers; the oldest go first.
  */
 export class RequestMemory {
-  readonly #rememberedMs: number;
-  readonly #maxRequests: number;
-  readonly #maxAnswerBytes: number;
   /** In the order of their first sight. */
   readonly #seen = new Map<string, Seen>();
   #answerBytes = 0;
-
-  constructor({
-    rememberedMs = REMEMBERED_MS,
-    maxRequests = MAX_REQUESTS,
-    maxAnswerBytes = MAX_ANSWER_BYTES,
-  }: RequestMemoryOptions = {}) {
-    this.#rememberedMs = rememberedMs;
-    this.#maxRequests = maxRequests;
-    this.#maxAnswerBytes = maxAnswerBytes;
-  }
 
   /** How many requests are remembered. */
   get size(): number {
     return this.#seen.size;
   }
 
-  /**
-   * The answer to a request that was seen before, undefined when the `jti` is new. One that is under way is waited for;
-   * what is known of it after two seconds is partial and has no results.
-   */
-  find(jti: string): Promise<PublishedBatch> | undefined {
+  has(jti: string): boolean {
     this.#forgetOld();
+    return this.#seen.has(jti);
+  }
+
+  /**
+   * The answer to a request that was seen before. One that is under way is waited for; undefined when it is not known
+   * after two seconds, or the `jti` was never seen.
+   */
+  find(jti: string): string | undefined | Promise<string | undefined> {
     const seen = this.#seen.get(jti);
     return seen && answerTo(seen);
   }
@@ -69,24 +45,23 @@ export class RequestMemory {
   /** The request is under way from now on. To be called for a new `jti`, and followed by `finish`. */
   begin(jti: string): void {
     this.#seen.set(jti, { since: performance.now(), answer: undefined, waiting: undefined });
-    if (this.#seen.size > this.#maxRequests) this.#forgetOldest();
+    if (this.#seen.size > MAX_REQUESTS) this.#forgetOldest();
   }
 
-  /** The request has been handed out: those who wait are told, and so are all that come later. */
-  finish(jti: string, { results, isPartial }: PublishedBatch): void {
+  /** The request has been answered: those who wait are told, and so are all that come later. */
+  finish(jti: string, answer: string): void {
     const seen = this.#seen.get(jti);
-    // Forgotten meanwhile: the newest count.
-    if (seen === undefined) return;
-    const answer = { deliveries: results.join(' '), isPartial };
+    // Forgotten meanwhile, or answered by somebody else.
+    if (seen === undefined || seen.answer !== undefined) return;
     seen.answer = answer;
     for (const tell of seen.waiting ?? []) tell(answer);
     seen.waiting = undefined;
-    this.#answerBytes += answer.deliveries.length;
-    while (this.#answerBytes > this.#maxAnswerBytes) this.#forgetOldest();
+    this.#answerBytes += answer.length;
+    while (this.#answerBytes > MAX_ANSWER_BYTES) this.#forgetOldest();
   }
 
   #forgetOld(): void {
-    const oldest = performance.now() - this.#rememberedMs;
+    const oldest = performance.now() - REMEMBERED_MS;
     for (const [jti, { since }] of this.#seen) {
       if (since > oldest) return;
       this.#forget(jti);
@@ -101,30 +76,24 @@ export class RequestMemory {
   }
 
   #forget(jti: string): void {
-    this.#answerBytes -= this.#seen.get(jti)?.answer?.deliveries.length ?? 0;
+    this.#answerBytes -= this.#seen.get(jti)?.answer?.length ?? 0;
     this.#seen.delete(jti);
   }
 }
 
-const UNKNOWN: PublishedBatch = { results: [], isPartial: true, isDuplicate: true };
-
-function answerTo(seen: Seen): Promise<PublishedBatch> {
+function answerTo(seen: Seen): string | Promise<string | undefined> {
   const { answer } = seen;
-  if (answer !== undefined) return Promise.resolve(toPublished(answer));
+  if (answer !== undefined) return answer;
   return new Promise((resolve) => {
-    const tell = (late: Answer) => {
+    const tell = (late: string) => {
       clearTimeout(timer);
-      resolve(toPublished(late));
+      resolve(late);
     };
     const timer = setTimeout(() => {
       seen.waiting?.delete(tell);
-      resolve(UNKNOWN);
-    }, WAIT_MS);
+      resolve(undefined);
+    }, ANSWER_WITHIN_MS);
     seen.waiting ??= new Set();
     seen.waiting.add(tell);
   });
-}
-
-function toPublished({ deliveries, isPartial }: Answer): PublishedBatch {
-  return { results: deliveries.split(' ').map(Number), isPartial, isDuplicate: true };
 }

@@ -1,4 +1,5 @@
 import { BrokerUnavailable } from './broker.ts';
+import type { BatchCount } from './node-messages.ts';
 
 /** Surveys that are open at a time. More mean that the bus does not keep up. */
 const MAX_SURVEYS = 10_000;
@@ -7,6 +8,7 @@ const MAX_SURVEYS = 10_000;
 export interface SurveyResult {
   /** How many nodes the request was handed to. Undefined when that is not known. */
   readonly reached: number | undefined;
+  /** Of a batch: how many of its broadcasts were answered, added up over the nodes. */
   readonly answers: number;
   readonly sums: readonly number[];
 }
@@ -53,6 +55,22 @@ export class Surveys {
         if (survey.answers >= reached) settle();
       }, settle);
     });
+  }
+
+  /**
+   * Adds what one node has counted of a batch, of which `reached` counts each broadcast for each node. One that comes
+   * after the deadline is ignored. False when it does not fit the request.
+   */
+  addCounts(id: number, counts: readonly BatchCount[]): boolean {
+    const survey = this.#open.get(id);
+    if (survey === undefined) return true;
+    const { sums } = survey;
+    if (counts.some(({ index }) => index >= sums.length)) return false;
+
+    for (const { index, deliveries } of counts) sums[index] = (sums[index] ?? 0) + deliveries;
+    survey.answers += counts.length;
+    if (survey.reached !== undefined && survey.answers >= survey.reached) survey.settle();
+    return true;
   }
 
   /** Settles all that are open with what is there. */

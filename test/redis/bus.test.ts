@@ -8,7 +8,7 @@ import { SlowLink } from './slow-link.ts';
 
 /** A bus that is there, and what it carried to us. */
 async function openBus(url: string) {
-  const bus = new RedisBus({ url, log: new LogBook().log, onUnusable: () => {} });
+  const bus = new RedisBus({ url, prefix: 'p:', log: new LogBook().log, onUnusable: () => {} });
   const messages: string[] = [];
   await new Promise<void>((resolve) => {
     bus.open({

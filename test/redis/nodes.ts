@@ -62,6 +62,7 @@ export async function startNode(
   const book = new LogBook();
   const bus = new RedisBus({
     url,
+    prefix: env['BROKER_PREFIX'] ?? 'bifrost:',
     log: book.log,
     onUnusable: (reason) => book.log.fatal(reason),
   });

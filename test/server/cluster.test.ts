@@ -168,3 +168,36 @@ describe('WEB_CONCURRENCY', () => {
     await once(program.child, 'close');
   });
 });
+
+describe('WEB_CONCURRENCY=2 and batches', () => {
+  it('hands a batch to the sockets of both, and a jti once wherever it is posted', async () => {
+    const { port, url, workers } = await startCluster();
+    const clients = (await connectToEach(port, workers())).flat();
+    const publish = async (jti: string) => {
+      const broadcasts = [
+        { channel: 'a', message: { jti, n: 1 } },
+        { channels: ['nobody', 'a'], message: { jti, n: 2 } },
+      ];
+      const response = await fetch(`${url}/broadcast`, {
+        method: 'POST',
+        headers: { Connection: 'close' },
+        body: JSON.stringify({ token: sign({ broadcasts, jti }) }),
+      });
+      return response.text();
+    };
+    const first =
+      '{"message":"Success","deliveries":16,"results":[{"deliveries":8},{"deliveries":8}]}';
+    const duplicate = `${first.slice(0, -1)},"duplicate":true}`;
+    expect(await publish('x')).toBe(first);
+    for (let n = 0; n < 4; n += 1) expect(await publish('x')).toBe(duplicate);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => publish('y')));
+    expect(answers.filter((text) => text === first)).toHaveLength(1);
+    expect(answers.filter((text) => text === duplicate)).toHaveLength(19);
+    for (const client of clients) {
+      for (const jti of ['x', 'y']) {
+        for (const n of [1, 2]) expect(await client.next()).toEqual({ jti, n });
+      }
+      await client.ping();
+    }
+  });
+});
