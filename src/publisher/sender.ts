@@ -91,8 +91,8 @@ export const createSender = (
         }
       }
       for (const call of batch) {
-        // One broadcast at fault, or a body that is too large, must not fail the others.
-        if (batch[1] && [400, 413].includes(status as number)) {
+        // One broadcast at fault, which the error then names, or a body that is too large, must not fail the others.
+        if (batch[1] && (status === 413 || /^broadcasts/.test(answer?.error as string))) {
           if (!call.signal?.aborted) await send([call]);
         } else {
           const details = { cause, status, mayHaveBeenDelivered };

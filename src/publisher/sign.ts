@@ -4,9 +4,7 @@
  */
 export type Sign = (openClaims: string, seconds: number) => Promise<string>;
 
-const encoder = new TextEncoder();
-
-export const utf8 = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);
+export const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 
 /** The key is imported once, since that costs more than a signature, and nobody can read it back. */
 export const createSigner = (secret: string): Sign => {

@@ -87,7 +87,7 @@ describe('an AbortSignal', () => {
     const controller = new AbortController();
     const { double, bifrost } = await start((_, n) => {
       if (n === 0) controller.abort(reason);
-      return n === 0 ? { status: 400 } : 'deliver';
+      return n === 0 ? { status: 413 } : 'deliver';
     });
     const aborted = errorOf(bifrost.publish('a', MESSAGE, { signal: controller.signal }));
     await bifrost.publish('b', MESSAGE);

@@ -121,6 +121,21 @@ describe('a request that is refused', () => {
     });
     expect(double.delivered).toEqual([]);
   });
+
+  it.each<[string, Fate]>([
+    ['another secret', { status: 400, body: '{"error":"Bad signature"}' }],
+    ['an older server', { status: 400, body: '{"error":"channel must be a string"}' }],
+    ['something else', { status: 400, body: '<html>Bad Request</html>' }],
+  ])('fails as a whole when it is no broadcast that is at fault: %s', async (_, fate) => {
+    const { double, bifrost } = await start(() => fate);
+    const outcomes = await Promise.allSettled(
+      ['a', 'b', 'c'].map((channel) => bifrost.publish(channel, MESSAGE)),
+    );
+    for (const outcome of outcomes) {
+      expect(outcome).toMatchObject({ reason: { code: 'REFUSED', mayHaveBeenDelivered: false } });
+    }
+    expect(double.posted).toHaveLength(1);
+  });
 });
 
 describe('an attempt that fails', () => {
