@@ -19,6 +19,9 @@ export class UsageError extends Error {}
 /** The option of the commands that talk to a server. */
 export const URL_OPTION = { type: 'string', short: 'u' } as const;
 
+/** The option that names channels. */
+export const CHANNEL_OPTION = { type: 'string', short: 'c', multiple: true } as const;
+
 /** Throws an error whose code begins with `ERR_PARSE` when the arguments are not these. */
 export function parseOptions<const Options extends NonNullable<ParseArgsConfig['options']>>(
   args: string[],

@@ -18,7 +18,7 @@ export const listen: Command = {
 Prints every message of the channels, each on a line, until Ctrl-C. What happens to the connection goes to standard
 error. When it breaks, it is made again, unless the server says that there is no point.
 
-  -u, --url URL  the server (default: this machine, by PORT)`,
+  -u, --url URL  the server (default: BIFROST_URL, else this machine, by PORT)`,
   async run(args) {
     const { values, positionals: channels } = parseArguments(args, { url: URL_OPTION });
     if (channels.length === 0) throw new UsageError('takes at least one channel');

@@ -17,8 +17,13 @@ export function signSubscription(
  * A token to broadcast a message with. The message is signed as the text it is:
  * parsing and writing it again would change big integers and the order of keys.
  */
-export function signBroadcast(channel: string, messageText: string, secret: string): string {
-  const exp = expiry(DEFAULT_EXPIRY_SECONDS);
+export function signBroadcast(
+  channel: string,
+  messageText: string,
+  secret: string,
+  seconds: number,
+): string {
+  const exp = expiry(seconds);
   return signText(
     `{"channel":${JSON.stringify(channel)},"message":${messageText},"exp":${exp}}`,
     secret,

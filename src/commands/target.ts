@@ -8,11 +8,22 @@ export interface Target {
 }
 
 /**
- * The server at `url`, or without one the server on this machine that the environment describes.
+ * The server at `url`, or without one that at BIFROST_URL, or without one the server on this machine that the
+ * environment describes.
  * Reads only the variables it needs: a setting of a server that runs elsewhere must not make it fail.
  */
 export function findTarget(env: Readonly<Record<string, string>>, url?: string): Target {
-  return { secret: requireSecret(env), url: url === undefined ? localUrl(env) : parseUrl(url) };
+  const secret = requireSecret(env);
+  if (url !== undefined) {
+    const parsed = parseUrl(url);
+    if (parsed === undefined) throw new UsageError(`--url ${URL_FORM}`);
+    return { secret, url: parsed };
+  }
+  const variable = env['BIFROST_URL'];
+  if (!variable) return { secret, url: localUrl(env) };
+  const parsed = parseUrl(variable);
+  if (parsed === undefined) throw new Error(`BIFROST_URL ${URL_FORM}`);
+  return { secret, url: parsed };
 }
 
 /** Throws when there is no secret. It makes none up: no server would accept a token signed with that. */
@@ -25,12 +36,12 @@ export function requireSecret(env: Readonly<Record<string, string>>): string {
 function localUrl(env: Readonly<Record<string, string>>): string {
   const { PORT: port = '3000', HOST: host = '', TLS_CERT_FILE: certFile } = env;
   if (!/^[1-9]\d*$/.test(port)) {
-    throw new Error(`PORT=${port} does not say where the server is: use --url`);
+    throw new Error(`PORT=${port} does not say where the server is: use --url or BIFROST_URL`);
   }
   // A server bound to one address cannot be reached at another.
   const isAny = host === '' || host === '0.0.0.0' || host === '::';
   const name = isAny ? 'localhost' : host.includes(':') ? `[${host}]` : host;
-  return parseUrl(`${certFile ? 'https' : 'http'}://${name}:${port}`);
+  return `${certFile ? 'https' : 'http'}://${name}:${port}`;
 }
 
 const HTTP_SCHEMES = new Map([
@@ -40,13 +51,13 @@ const HTTP_SCHEMES = new Map([
   ['wss:', 'https:'],
 ]);
 
-/** The server's URL with any of these four schemes → its HTTP URL. Throws a `UsageError`. */
-function parseUrl(text: string): string {
+const URL_FORM = 'must be like http://localhost:3000 or https://example.com';
+
+/** The server's URL with any of these four schemes → its HTTP URL. Undefined when it is none. */
+function parseUrl(text: string): string | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const scheme = HTTP_SCHEMES.get(url?.protocol ?? '');
   const extra = url && url.username + url.password + url.search + url.hash;
-  if (url === undefined || scheme === undefined || extra !== '') {
-    throw new UsageError('--url must be like http://localhost:3000 or https://example.com');
-  }
+  if (url === undefined || scheme === undefined || extra !== '') return undefined;
   return `${scheme}//${url.host}${url.pathname.replace(/\/$/, '')}`;
 }

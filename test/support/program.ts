@@ -48,8 +48,9 @@ export function startCommand(
   args: readonly string[],
   cwd: string,
   env: Readonly<Record<string, string>>,
+  options: ProgramOptions = {},
 ): Program {
-  return startBuilt(CLI_PROGRAM, args, cwd, env);
+  return startBuilt(CLI_PROGRAM, args, cwd, env, options);
 }
 
 function startBuilt(

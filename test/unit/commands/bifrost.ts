@@ -17,9 +17,16 @@ export async function start(
   return startCommand(args, await temporaryFolder(), env);
 }
 
-/** Runs `bifrost` to its end. */
-export async function bifrost(args: readonly string[], env?: Env): Promise<Result> {
-  const program = await start(args, env);
+/** Runs `bifrost` to its end, with this text in its standard input. */
+export async function bifrost(
+  args: readonly string[],
+  env: Env = { JWT_SECRET: SECRET },
+  input?: string | Buffer,
+): Promise<Result> {
+  const stdin = input === undefined ? 'ignore' : 'pipe';
+  const program = startCommand(args, await temporaryFolder(), env, { stdin });
+  // It may end before it has read everything.
+  program.child.stdin?.on('error', () => {}).end(input);
   const { code } = await program.ended;
   return { code, stdout: program.stdout, stderr: program.stderr };
 }

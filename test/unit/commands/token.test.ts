@@ -33,6 +33,26 @@ describe('bifrost token', () => {
     expect(exp).toBeLessThanOrEqual(now() + seconds);
   });
 
+  it('prints a token to broadcast with, of the message as it was typed', async () => {
+    const { connect, url } = await startServer();
+    const client = await (await connect()).subscribe('user:1');
+    const message = '{ "2":1.0,"1":9007199254740993 }';
+    const before = now();
+    const { code, stdout } = await bifrost(['token', '--broadcast', 'user:1', message, '-e', '2m']);
+    expect(code).toBe(0);
+    const token = stdout.trim();
+    const { exp } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+    expect(exp).toBeGreaterThanOrEqual(before + 120);
+    expect(exp).toBeLessThanOrEqual(now() + 120);
+
+    const answer = await fetch(`${url}/broadcast`, {
+      method: 'POST',
+      body: JSON.stringify({ token }),
+    });
+    expect(await answer.json()).toEqual({ message: 'Success', deliveries: 1 });
+    expect(await client.nextText()).toBe(message);
+  });
+
   it('says in one line that the secret is missing, and makes none', async () => {
     const folder = await temporaryFolder();
     const program = startCommand(['token', '-c', 'a'], folder, { JWT_SECRET: '' });
