@@ -1,8 +1,12 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/config.ts';
 import { disconnects, protocolErrors, type Retry } from '../../src/protocol/close-codes.ts';
+import { startBroadcastDouble } from '../support/broadcast-double.ts';
 import { run, sampleFolder, startNode, type Tool } from '../support/process.ts';
+import { temporaryFolder } from '../support/program.ts';
 import { startServer } from '../support/server.ts';
 import { README, snippet, table } from '../support/snippets.ts';
 import { SECRET, sign } from '../support/tokens.ts';
@@ -73,7 +77,7 @@ describe('the samples of the README', { timeout: 30_000 }, () => {
     expect(await alice.next()).toEqual({ event: 'fence' });
   });
 
-  it.each(['1. Hand out tokens', '3. Broadcast'])(
+  it.each(['1. Hand out tokens', 'With plain requests', 'Many at once'])(
     'sign in Node with a key that is prepared once: %s',
     async (heading) => {
       const { url } = await startServer();
@@ -101,7 +105,7 @@ describe('the samples of the README', { timeout: 30_000 }, () => {
       });
       const printed = await run(NODE, ['twice.js'], { cwd: folder, env: appEnv(url) });
       expect(printed.match(/signs with .*/g)).toEqual(
-        heading === '3. Broadcast'
+        heading !== '1. Hand out tokens'
           ? ['signs with a key, another']
           : ['signs with a key, another', 'signs with a key, the same'],
       );
@@ -111,7 +115,7 @@ describe('the samples of the README', { timeout: 30_000 }, () => {
   it('broadcast from Node', async () => {
     const { url, connect } = await startServer();
     const alice = await (await connect()).subscribe('user:1');
-    const folder = await sampleFolder({ 'broadcast.mjs': snippet('3. Broadcast', 'js') });
+    const folder = await sampleFolder({ 'broadcast.mjs': snippet('With plain requests', 'js') });
 
     const printed = await run(NODE, ['broadcast.mjs'], { cwd: folder, env: appEnv(url) });
 
@@ -121,7 +125,7 @@ describe('the samples of the README', { timeout: 30_000 }, () => {
 
   it('say in Node why a broadcast was refused', async () => {
     const { url } = await startServer();
-    const folder = await sampleFolder({ 'broadcast.mjs': snippet('3. Broadcast', 'js') });
+    const folder = await sampleFolder({ 'broadcast.mjs': snippet('With plain requests', 'js') });
     const env = { ...appEnv(url), JWT_SECRET: 'another secret' };
     await expect(run(NODE, ['broadcast.mjs'], { cwd: folder, env })).rejects.toThrow(
       'Bifröst: Bad signature',
@@ -133,12 +137,76 @@ describe('the samples of the README', { timeout: 30_000 }, () => {
     await run(OPENSSL, ['version']);
     const { url, connect } = await startServer();
     const alice = await (await connect()).subscribe('user:1');
-    const folder = await sampleFolder({ 'broadcast.sh': snippet('3. Broadcast', 'sh') });
+    const folder = await sampleFolder({ 'broadcast.sh': snippet('With plain requests', 'sh') });
 
     const printed = await run(SHELL, ['broadcast.sh'], { cwd: folder, env: appEnv(url) });
 
     expect(await alice.next()).toEqual({ event: 'greeting', data: 'Hello from a shell' });
-    expect(printed).toBe(snippet('3. Broadcast', 'text').trim());
+    expect(printed).toBe(snippet('With plain requests', 'text').trim());
+  });
+
+  it('publish with the package that the build makes', async () => {
+    const { url, connect } = await startServer();
+    const alice = await (await connect()).subscribe('user:1');
+    const folder = await temporaryFolder();
+    await mkdir(join(folder, 'node_modules'));
+    await symlink(resolve('dist/bifrost-client'), join(folder, 'node_modules/bifrost-client'));
+    await writeFile(join(folder, 'publish.mjs'), snippet('With the publisher', 'js'));
+
+    const printed = await run(NODE, ['publish.mjs'], { cwd: folder, env: appEnv(url) });
+
+    expect(await alice.next()).toEqual({ event: 'greeting', data: 'Hello from the publisher' });
+    expect(await alice.next()).toEqual({ event: 'tick' });
+    expect(printed.trim()).toBe('1');
+  });
+
+  it('install the package from the file that the build makes, not from a registry', () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+    expect(snippet('With the publisher', 'text').trim()).toBe(
+      `npm install ./bifrost-client-${version}.tgz`,
+    );
+    expect(README).not.toMatch(/npm (i|install|add) bifrost-client/);
+  });
+
+  it('broadcast many messages from Node', async () => {
+    const { url, connect } = await startServer();
+    const alice = await (await connect()).subscribe('user:1', 'news');
+    const folder = await sampleFolder({ 'all.mjs': snippet('Many at once', 'js') });
+
+    const printed = await run(NODE, ['all.mjs'], { cwd: folder, env: appEnv(url) });
+
+    for (let n = 0; n < 2; n += 1) {
+      expect(await alice.next()).toEqual({ event: 'greeting', data: 'Hello all from Node' });
+    }
+    expect(printed.trim()).toBe('[ 1, 1 ]');
+  });
+
+  it('post many messages from Node again when no answer comes, but not when they are refused', async () => {
+    const double = await startBroadcastDouble((_, n) => (n === 0 ? 'cut after' : 'deliver'));
+    const folder = await sampleFolder({ 'all.mjs': snippet('Many at once', 'js') });
+
+    const env = appEnv(double.url);
+    expect((await run(NODE, ['all.mjs'], { cwd: folder, env })).trim()).toBe('[ 1, 1 ]');
+    expect(double.delivered.map(({ channel }) => channel)).toEqual(['user:1', 'news']);
+    const [first, second] = double.posted;
+    expect(second?.body).toBe(first?.body);
+
+    const refused = run(NODE, ['all.mjs'], { cwd: folder, env: { ...env, JWT_SECRET: 'another' } });
+    await expect(refused).rejects.toThrow('Bifröst: Bad signature');
+    expect(double.posted).toHaveLength(2);
+  });
+
+  it('broadcast many messages from a shell, and print the answer shown there', async () => {
+    const { url, connect } = await startServer();
+    const alice = await (await connect()).subscribe('user:1', 'news');
+    const folder = await sampleFolder({ 'all.sh': snippet('Many at once', 'sh') });
+
+    const printed = await run(SHELL, ['all.sh'], { cwd: folder, env: appEnv(url) });
+
+    for (let n = 0; n < 2; n += 1) {
+      expect(await alice.next()).toEqual({ event: 'greeting', data: 'Hello all from a shell' });
+    }
+    expect(printed).toBe(snippet('Many at once', 'text').trim());
   });
 
   it('show the counters as /info.json has them after one subscription and one broadcast', async () => {

@@ -66,7 +66,8 @@ describe.each(CLIENTS)('the $name samples of the README', ({ name, tool, languag
     sampleFolder({
       [token.file]: snippet('1. Hand out tokens', language),
       token: token.caller,
-      broadcast: snippet('3. Broadcast', language),
+      broadcast: snippet('With plain requests', language),
+      all: snippet('Many at once', language),
     });
 
   it('hand out a token that the server takes', async () => {
@@ -89,10 +90,22 @@ describe.each(CLIENTS)('the $name samples of the README', ({ name, tool, languag
     expect(await alice.next()).toEqual({ event: 'greeting', data: `Hello from ${name}` });
   });
 
-  it('fail when the server refuses', async () => {
+  it('broadcast many messages', async () => {
+    const { env, connect } = await startStage();
+    const alice = await (await connect()).subscribe('user:1', 'news');
+
+    const printed = await run(tool, ['all'], { cwd: await folder(), env });
+
+    expect(JSON.parse(printed)).toEqual([1, 1]);
+    for (let n = 0; n < 2; n += 1) {
+      expect(await alice.next()).toEqual({ event: 'greeting', data: `Hello all from ${name}` });
+    }
+  });
+
+  it.each(['broadcast', 'all'])('fail when the server refuses: %s', async (sample) => {
     const { env } = await startStage();
     const wrong = { ...env, JWT_SECRET: 'another secret, which the server does not share with us' };
-    await expect(run(tool, ['broadcast'], { cwd: await folder(), env: wrong })).rejects.toThrow(
+    await expect(run(tool, [sample], { cwd: await folder(), env: wrong })).rejects.toThrow(
       /Bad signature|HTTP Error 400/,
     );
   });

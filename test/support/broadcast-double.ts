@@ -140,9 +140,13 @@ function parse(path: string, contentType: string | undefined, body: string): Pos
     text,
     jti,
     exp,
-    broadcasts: broadcasts ?? [{ channels: [channel], message, history }],
+    broadcasts: (broadcasts ?? [{ channel, message, history }]).map(toChannels),
     isBatch: broadcasts !== undefined,
   };
+}
+
+function toChannels({ channel, ...broadcast }: PostedBroadcast & { readonly channel?: string }) {
+  return channel === undefined ? broadcast : { ...broadcast, channels: [channel] };
 }
 
 /** The one fault that publishers cannot know of. */
