@@ -1,14 +1,17 @@
-/** Which web pages may open a websocket here: the origins that browsers name (RFC 6454 §7). */
+const SUBDOMAINS = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
+const WILDCARD_ONLY_IN_FRONT = /^[a-z+.-]+:\/\/(\*\.)?[^*]+$/;
+
+/** The web pages that may open a websocket here, by the `Origin` that browsers send (RFC 6454 §7). */
 export class AllowedOrigins {
-  /** As browsers write them, for people to read. */
+  /** The origins as browsers write them, for the log. */
   readonly origins: readonly string[];
   readonly #exact = new Set<string>();
-  /** What stands before and behind the subdomains. */
+  /** `https://*.example.com` is the scheme `https://` and the domain `.example.com`. */
   readonly #wildcards: { readonly scheme: string; readonly domain: string }[] = [];
 
   /**
    * `origins` are `https://example.com`, `https://*.example.com` for any depth of subdomain, or `null`.
-   * Throws a `TypeError` that names the first that is none of these.
+   * Throws a `TypeError` whose message is the first origin that is none of these.
    */
   constructor(origins: readonly string[]) {
     this.origins = origins.map(normalize);
@@ -33,10 +36,7 @@ export class AllowedOrigins {
   }
 }
 
-const SUBDOMAINS = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
-const WILDCARD_ONLY_IN_FRONT = /^[a-z+.-]+:\/\/(\*\.)?[^*]+$/;
-
-/** As browsers write it: lower case, without the scheme's own port and without a path. */
+/** The origin as browsers write it: lower case, without the scheme's default port and without a path. */
 function normalize(text: string): string {
   if (text === 'null') return text;
   if (!URL.canParse(text)) throw new TypeError(text);

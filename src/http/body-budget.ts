@@ -1,49 +1,49 @@
 import { HttpError } from './http-error.ts';
 
-/** A body of which a part has come. Its fields are the budget's to change. */
+/** A body that has not come whole yet. Only the budget changes its fields. */
 export interface UnfinishedBody {
-  /** What the order goes by: the bytes that have come, and what an excess of header fields takes. */
+  /** Bytes that have come, and the bytes of too many header fields. The largest body is refused first. */
   size: number;
-  /** The memory that it takes. */
+  /** Bytes of memory that it takes. */
   heldBytes: number;
-  /** The later it was first counted, the higher. */
-  order: number;
-  /** Its place in the budget's heap; -1 for none. */
-  place: number;
-  /** Frees what it holds and ends its request. The budget counts it no more. */
+  /** Rises from body to body, in the order in which they were first counted. */
+  sequence: number;
+  /** Index in the budget's heap; -1 while the budget does not count it. */
+  heapIndex: number;
+  /** Frees what it holds and ends its request. Called after the budget has removed it. */
   refuse(error: HttpError): void;
 }
 
 const MIN_BUDGET_BYTES = 64 * 1_024 * 1_024;
-/** How many bodies of the allowed length there is always room for. */
+/** Bodies of the allowed length for which there is always room. */
 const MIN_BODIES = 16;
 
 /**
- * What all unfinished bodies of this process may hold. Above it the largest is refused, of equals the oldest: stalled
- * bodies go before the small broadcast of an app.
+ * Bounds the memory of all unfinished bodies of this process. Above the bound the largest is refused, of equals the
+ * oldest, so that the stalled bodies of strangers are refused before the small broadcast of an app.
  */
 export class BodyBudget {
   readonly #maxBytes: number;
-  /** A binary heap: strangers may stall thousands of bodies and make each grow by a byte at a time. */
+  /** A binary heap: strangers may stall thousands of bodies and let each grow byte by byte. */
   readonly #heap: UnfinishedBody[] = [];
   #heldBytes = 0;
-  #counted = 0;
+  #nextSequence = 0;
 
   constructor(maxBodyBytes: number) {
     this.#maxBytes = Math.max(MIN_BUDGET_BYTES, MIN_BODIES * maxBodyBytes);
   }
 
-  /** The memory that all unfinished bodies take. */
+  /** Bytes of memory that all unfinished bodies take. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
-  /** Counts that a body has grown, which may be the end of it or of another. */
+  /** Counts that a body has grown. Above the bound this refuses it, or others. */
   grow(body: UnfinishedBody, sizeBytes: number, heldBytes: number): void {
-    if (body.place === -1) {
-      body.order = this.#counted;
-      this.#counted += 1;
-      body.place = this.#heap.push(body) - 1;
+    if (body.heapIndex === -1) {
+      body.sequence = this.#nextSequence;
+      this.#nextSequence += 1;
+      body.heapIndex = this.#heap.push(body) - 1;
     }
     body.size += sizeBytes;
     body.heldBytes += heldBytes;
@@ -62,46 +62,46 @@ export class BodyBudget {
 
   /** Safe to call for a body that was never counted, or twice. */
   remove(body: UnfinishedBody): void {
-    const { place } = body;
-    if (place === -1) return;
-    body.place = -1;
+    const index = body.heapIndex;
+    if (index === -1) return;
+    body.heapIndex = -1;
     this.#heldBytes -= body.heldBytes;
     const last = this.#heap.pop();
     if (last === undefined || last === body) return;
-    this.#put(last, place);
+    this.#put(last, index);
     this.#rise(last);
     this.#sink(last);
   }
 
   #rise(body: UnfinishedBody): void {
-    while (body.place > 0) {
-      const { place } = body;
-      const parent = this.#heap[(place - 1) >> 1];
-      if (parent === undefined || !goesBefore(body, parent)) return;
-      this.#put(body, parent.place);
-      this.#put(parent, place);
+    while (body.heapIndex > 0) {
+      const index = body.heapIndex;
+      const parent = this.#heap[(index - 1) >> 1];
+      if (parent === undefined || !isRefusedBefore(body, parent)) return;
+      this.#put(body, parent.heapIndex);
+      this.#put(parent, index);
     }
   }
 
   #sink(body: UnfinishedBody): void {
     for (;;) {
-      const { place } = body;
-      const left = this.#heap[2 * place + 1];
-      const right = this.#heap[2 * place + 2];
+      const index = body.heapIndex;
+      const left = this.#heap[2 * index + 1];
+      const right = this.#heap[2 * index + 2];
       if (left === undefined) return;
-      const child = right !== undefined && goesBefore(right, left) ? right : left;
-      if (!goesBefore(child, body)) return;
-      this.#put(body, child.place);
-      this.#put(child, place);
+      const child = right !== undefined && isRefusedBefore(right, left) ? right : left;
+      if (!isRefusedBefore(child, body)) return;
+      this.#put(body, child.heapIndex);
+      this.#put(child, index);
     }
   }
 
-  #put(body: UnfinishedBody, place: number): void {
-    this.#heap[place] = body;
-    body.place = place;
+  #put(body: UnfinishedBody, index: number): void {
+    this.#heap[index] = body;
+    body.heapIndex = index;
   }
 }
 
-function goesBefore(one: UnfinishedBody, other: UnfinishedBody): boolean {
-  return one.size > other.size || (one.size === other.size && one.order < other.order);
+function isRefusedBefore(one: UnfinishedBody, other: UnfinishedBody): boolean {
+  return one.size > other.size || (one.size === other.size && one.sequence < other.sequence);
 }

@@ -18,7 +18,7 @@ const MIN_KEPT_BYTES = 1_024;
 const MAX_TAIL_BYTES = 16_384;
 const NO_BYTES = Buffer.alloc(0);
 
-/** Takes what `BodyReader` has read. Neither method is called if the client goes away first: nobody is there to answer. */
+/** Takes what `BodyReader` has read. Neither method is called if the client goes away before the end of the body. */
 export interface BodyReceiver {
   /** Takes the whole body. Whatever this throws goes to `fail`. */
   receive(text: string): void;
@@ -51,8 +51,8 @@ export class BodyReader {
 class Body implements UnfinishedBody {
   size = 0;
   heldBytes = 0;
-  order = 0;
-  place = -1;
+  sequence = 0;
+  heapIndex = -1;
   readonly #request: IncomingMessage;
   readonly #receiver: BodyReceiver;
   readonly #maxBytes: number;
@@ -113,7 +113,7 @@ class Body implements UnfinishedBody {
 
   /** Tells the budget that this unfinished body has grown. The budget may refuse it, or another. */
   #count(sizeBytes: number, heldBytes: number): void {
-    if (this.place !== -1) {
+    if (this.heapIndex !== -1) {
       this.#budget.grow(this, sizeBytes, heldBytes);
       return;
     }

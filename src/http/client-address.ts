@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 
 /**
- * The address of the client: the socket's, or with `trustedProxies` proxies in front what the outermost of these saw.
- * Each proxy appends to `X-Forwarded-For` whom it saw, so what stands further left than they go is the client's word.
+ * The address of the client. Behind `trustedProxies` proxies it is the one that the outermost proxy saw: each proxy
+ * appends to `X-Forwarded-For` the address that it saw, and whatever stands further left may be forged by the client.
  */
 export function addressOf(request: IncomingMessage, trustedProxies: number): string {
   const direct = request.socket.remoteAddress ?? 'unknown';

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** The requests whose clients wait for `100 Continue` before they send the body, each with the response that writes it. */
+/** The requests whose clients wait for `100 Continue` before they send the body; each with its response. */
 const awaiting = new WeakMap<IncomingMessage, ServerResponse>();
 
 /** Notes that the client asked whether its body is wanted (RFC 9110 §10.1.1). */

@@ -1,6 +1,6 @@
 import type { Reply } from './reply.ts';
 
-/** A refusal with the status and the text that the client reads. Made by endpoints, written by the router. */
+/** A refusal with the status and the text that the client reads. Endpoints throw it, the router writes it. */
 export class HttpError extends Error {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;

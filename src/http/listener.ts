@@ -17,85 +17,94 @@ const OPTIONS = {
   headersTimeout: 10_000,
   requestTimeout: 15_000,
   connectionsCheckingInterval: 5_000,
-  // Longer than the 60 s of the usual load balancer, which must be the one to close an idle connection.
+  // Load balancers keep idle connections for 60 s. Closed by us first, one could fail the balancer's next request.
   keepAliveTimeout: 65_000,
-  // The router refuses it instead, in our form.
+  // The router checks it instead and answers with a body.
   requireHostHeader: false,
   shouldUpgradeCallback: isWebsocketUpgrade,
-  // Of TLS; a connection that never shows any would be open for two minutes.
+  // Of TLS. Node's default of two minutes would be too long for a connection that never begins one.
   handshakeTimeout: 10_000,
 } as const;
 
+/** Node's http or https server with our timeouts and our form of refusals. */
 export interface Listener {
   readonly httpServer: HttpServer;
-  /** Ends every connection there is, whatever it has become and whether it has sent anything. */
+  /** Ends every connection, websockets and those that have sent nothing included. */
   destroySockets(): void;
 }
 
-/**
- * Node's own server, http or with a certificate https, with our timeouts; what its parser refuses gets an answer of
- * the same form as any other. Throws when the certificate cannot be used.
- */
+/** Nothing is bound yet. Throws if the files of `tls` hold no usable certificate. */
 export function createListener(
   tls: CertificateFiles | undefined,
   onRequest: RequestListener,
 ): Listener {
-  const server = tls
+  const httpServer = tls
     ? createHttpsServer({ ...OPTIONS, ...readCertificate(tls) }, onRequest)
     : createHttpServer(OPTIONS, onRequest);
-  // Node would drop further fields in silence, a Content-Length too. Their size has a limit of its own.
-  server.maxHeadersCount = 0;
+  // Above a count Node would silently drop fields, even Content-Length. Their total size is limited anyway.
+  httpServer.maxHeadersCount = 0;
 
-  const sockets = new Set<Socket>();
-  function forget(this: Socket): void {
-    sockets.delete(this);
-  }
-  server.on('connection', (socket: Socket) => {
-    // A socket whose upgrade is ignored comes by again.
-    if (sockets.has(socket)) return;
-    sockets.add(socket);
-    socket.on('close', forget);
-  });
-
-  // Node would end these without a word, or with an answer that is not ours.
-  server.on('connect', (_request, socket: Duplex) => {
-    socket.on('error', () => socket.destroy());
-    afterAnswers(socket, () => endWithReply(socket, new HttpError(404, 'Not found').toReply()));
-  });
-  server.on('checkContinue', (request, response) => {
+  httpServer.on('connect', (_request, socket: Duplex) => refuseConnect(socket));
+  httpServer.on('checkContinue', (request, response) => {
     noteExpectContinue(request, response);
-    server.emit('request', request, response);
+    httpServer.emit('request', request, response);
   });
-  server.on('checkExpectation', (request, response) => {
+  httpServer.on('checkExpectation', (request, response) => {
     sendReply(request, response, new HttpError(417, 'Expectation failed').toReply());
   });
-  // Node says so again of all that a client sends afterwards.
-  const refused = new WeakSet<Duplex>();
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    if (refused.has(socket)) return;
-    refused.add(socket);
-    const pending = pendingResponse(socket);
-    const refuse = () => endWithReply(socket, parserRefusal(error.code).toReply());
-    // Behind a whole request, which is answered first.
-    if (pending?.req.complete) afterAnswers(socket, refuse);
-    // A second answer to a request whose first has begun would be worse than none.
-    else if (pending?.headersSent) socket.destroy();
-    else refuse();
-  });
+  answerParserErrors(httpServer);
+  const sockets = trackSockets(httpServer);
   return {
-    httpServer: server,
+    httpServer,
     destroySockets() {
       for (const socket of sockets) socket.destroy();
     },
   };
 }
 
-/** Serves new connections with what the files hold now; those that are open stay. Throws when they cannot be used. */
+/** Serves new connections with what the files hold now; open ones keep theirs. Throws if the files are unusable. */
 export function renewCertificate(server: HttpServer, tls: CertificateFiles): void {
   if (server instanceof HttpsServer) server.setSecureContext(readCertificate(tls));
 }
 
-/** The answer to what Node's HTTP parser or its timeouts refused. */
+/** We track sockets ourselves, because `server.closeAllConnections()` skips upgraded ones. */
+function trackSockets(server: HttpServer): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  function forget(this: Socket): void {
+    sockets.delete(this);
+  }
+  server.on('connection', (socket: Socket) => {
+    // An ignored upgrade emits 'connection' for the same socket again.
+    if (sockets.has(socket)) return;
+    sockets.add(socket);
+    socket.on('close', forget);
+  });
+  return sockets;
+}
+
+/** Answers a CONNECT request, which Node would end without an answer. */
+function refuseConnect(socket: Duplex): void {
+  socket.on('error', () => socket.destroy());
+  afterAnswers(socket, () => endWithReply(socket, new HttpError(404, 'Not found').toReply()));
+}
+
+/** Answers what Node's parser or timeouts refuse. Node would answer without a body. */
+function answerParserErrors(server: HttpServer): void {
+  // Node emits 'clientError' again for everything that the client still sends.
+  const refused = new WeakSet<Duplex>();
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    if (refused.has(socket)) return;
+    refused.add(socket);
+    const pending = pendingResponse(socket);
+    const refuse = () => endWithReply(socket, parserRefusal(error.code).toReply());
+    // A whole request that came before the error is answered first.
+    if (pending?.req.complete) afterAnswers(socket, refuse);
+    // The error is in the body of a request whose answer has begun: a second answer would garble the first.
+    else if (pending?.headersSent) socket.destroy();
+    else refuse();
+  });
+}
+
 function parserRefusal(code: string | undefined): HttpError {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':

@@ -21,7 +21,7 @@ export function json(body: string): Reply {
 
 /** Writes the whole reply; a HEAD request gets the header fields only. */
 export function sendReply(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
-  // A client that still waits for `100 Continue` may send its body or not, so nobody knows where its next request begins.
+  // A client that still waits for `100 Continue` may send its body or not: where its next request begins is unknown.
   const headers = isAwaitingContinue(request)
     ? { Connection: 'close', ...reply.headers }
     : reply.headers;

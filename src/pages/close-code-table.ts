@@ -3,7 +3,7 @@ import { escapeHtml } from './page.ts';
 
 type Code = keyof typeof disconnects | keyof typeof protocolErrors;
 
-/** What happened, as a sentence. A reason without a meaning, or the other way round, does not compile. */
+/** What happened, as a sentence. A reason without a meaning does not compile, nor a meaning without a reason. */
 const MEANINGS: Readonly<Record<Code, string>> = {
   shuttingDown: 'The server was told to stop.',
   brokerLost: 'The server lost the broker that carries broadcasts between machines.',
@@ -24,7 +24,7 @@ const MEANINGS: Readonly<Record<Code, string>> = {
   messageTooLong: 'A message was longer than MAX_MESSAGE_BYTES.',
 };
 
-/** How to mend what would be refused again, as a sentence. */
+/** What to change before coming back, as a sentence; for the reasons that are never retried unchanged. */
 const REMEDIES: Readonly<Record<NeverRetried, string>> = {
   invalidMessage: 'Mend the message; unchanged it will be refused again.',
   invalidChannels: 'Mend the claim; unchanged it will be refused again.',
@@ -52,7 +52,7 @@ interface Row {
   readonly advice: string;
 }
 
-/** What browsers and peers close with by themselves (RFC 6455 §7.4.1). */
+/** Closes that do not come from this server: browsers, clients and networks cause them (RFC 6455 §7.4.1). */
 const PEER_ROWS: readonly Row[] = [
   {
     code: 1000,
@@ -88,7 +88,7 @@ const OUR_ROWS: readonly Row[] = Object.entries(ALL).map(([name, disconnect]) =>
   advice: adviceOf(disconnect) ?? REMEDIES[name as NeverRetried],
 }));
 
-/** Undefined where coming back would change nothing. */
+/** Undefined if the same attempt would be refused again; `REMEDIES` then has the advice. */
 function adviceOf({ retry, reload }: Disconnect): string | undefined {
   const then = reload ? ', then load the current state.' : '.';
   switch (retry) {
@@ -103,7 +103,7 @@ function adviceOf({ retry, reload }: Disconnect): string | undefined {
   }
 }
 
-/** The rows of the table of close codes, as HTML. The playground's script reads the meaning of a code from them too. */
+/** The table rows of all close codes, as HTML. The playground's script takes the meaning of a code from them too. */
 export function closeCodeRows(): string {
   return [...PEER_ROWS, ...OUR_ROWS]
     .toSorted((a, b) => a.code - b.code)

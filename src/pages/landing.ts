@@ -3,13 +3,13 @@ import type { Handler } from '../http/router.ts';
 import { escapeHtml, fillTemplate, pageHandler, readAsset } from './page.ts';
 
 export interface LandingOptions {
-  /** Whether there is a playground to link to. */
+  /** True if this server has the playground, so that the page links to it. */
   readonly playground?: boolean;
 }
 
 const REPOSITORY = 'https://github.com/bifrost-node/bifrost-node';
 
-/** `GET /`: tells a person who comes by what is running here. */
+/** `GET /`: tells a person who opens the address what is running here. */
 export function landingPage({ playground = false }: LandingOptions = {}): Handler {
   const links = [
     ...(playground

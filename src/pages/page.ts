@@ -3,19 +3,19 @@ import { readFileSync } from 'node:fs';
 import type { Reply } from '../http/reply.ts';
 import type { Handler } from '../http/router.ts';
 
-/** A whole page: all that it needs is in it. */
+/** A page that loads nothing else: style, script and icon are part of it. */
 export interface Page {
   readonly title: string;
   readonly style: string;
-  /** HTML; whatever was not written by us must be escaped. */
+  /** HTML. Text from anywhere else must have been escaped with `escapeHtml`. */
   readonly body: string;
-  /** A module script, run when the page has been read. It may talk to this server only. */
+  /** A module script; it may connect to this server only. */
   readonly script?: string;
 }
 
 const BASE_STYLE = readAsset('base.css');
 
-/** In the page itself, so that no browser asks for a `/favicon.ico` which is not there. */
+/** Part of the page, so that browsers do not request `/favicon.ico`, which does not exist. */
 const ICON = `data:image/svg+xml,${encodeURIComponent(readAsset('icon.svg').trimEnd())}`;
 
 /** The text of a file in `assets/`, which the build copies beside the compiled code. */
@@ -23,17 +23,16 @@ export function readAsset(name: string): string {
   return readFileSync(new URL(`./assets/${name}`, import.meta.url), 'utf8');
 }
 
-/** Puts HTML in the places `{{name}}` of a template. Throws when a place has no value. */
+/** Replaces each `{{name}}` of a template by the HTML of that name. Throws if there is none. */
 export function fillTemplate(template: string, values: Readonly<Record<string, string>>): string {
   return template.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => {
     const value = values[name];
-    if (value === undefined)
-      throw new Error(`The template has a place {{${name}}} without a value`);
+    if (value === undefined) throw new Error(`No value for {{${name}}} in the template`);
     return value;
   });
 }
 
-/** Text → HTML that shows it, in an element or in a quoted attribute. */
+/** Text → HTML that shows that text, in an element or in a double-quoted attribute. */
 export function escapeHtml(text: string): string {
   return text
     .replaceAll('&', '&amp;')
@@ -43,7 +42,7 @@ export function escapeHtml(text: string): string {
 }
 
 /**
- * Answers a page under a Content-Security-Policy that lets nothing in but what is in the page itself, known by hash:
+ * Answers with the page. Its Content-Security-Policy allows only the style and script of the page, by their hashes:
  * no other script, style or host, no frame around it, and no text that becomes markup.
  */
 export function pageHandler({ title, style, body, script }: Page): Handler {

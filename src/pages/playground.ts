@@ -11,12 +11,12 @@ import { isObject, parseJson } from '../protocol/json.ts';
 import { closeCodeRows } from './close-code-table.ts';
 import { fillTemplate, type Page, pageHandler, readAsset } from './page.ts';
 
-/** As long as the tokens of the published client: long enough to try, short enough to see one expire. */
+/** As long as the published Ruby client's tokens: long enough to try one, short enough to see it expire. */
 const TOKEN_LIFETIME_SECONDS = 60;
 
 /**
- * The playground: a page to try the server with, and an endpoint that signs whatever it is asked to.
- * For development only: whoever reaches these routes can subscribe and broadcast to everything.
+ * The playground: a page to try the server with, and an endpoint that signs any claims.
+ * For development only: whoever can reach these routes can subscribe and broadcast to every channel.
  */
 export function playgroundRoutes(
   config: Config,
@@ -28,7 +28,7 @@ export function playgroundRoutes(
   };
 }
 
-/** `GET /test`: everything that a client and an app do, by hand, with what goes over the wire in view. */
+/** `GET /test`: does by hand what clients and apps do, and shows every frame and request. */
 function playgroundPage(): Page {
   return {
     title: 'Bifröst playground',
@@ -58,8 +58,8 @@ function mint(body: string, key: KeyObject): Reply {
 }
 
 /**
- * Any page that a developer visits can send a POST here. Browsers say where it comes from (Fetch §3.1), and only our
- * own page may mint. Either scheme is fine: a proxy in front may have taken the TLS off.
+ * Any web page that a developer visits can send a POST here. Browsers name the page's origin (Fetch §3.1), and only our
+ * own page may mint tokens. Both schemes are accepted: a proxy in front may terminate TLS.
  */
 function refuseForeignPages(request: IncomingMessage, { allowedOrigins }: Config): void {
   const { origin, host } = request.headers;
@@ -69,7 +69,7 @@ function refuseForeignPages(request: IncomingMessage, { allowedOrigins }: Config
   throw new HttpError(403, 'Only the playground itself may ask', { Connection: 'close' });
 }
 
-/** Whether no stranger can point the name at this machine, as he can with one of his own (DNS rebinding). */
+/** True if no stranger controls where the name leads. A name of his own he could let lead here (DNS rebinding). */
 function isLocal(origin: string): boolean {
   if (!URL.canParse(origin)) return false;
   const { hostname } = new URL(origin);
@@ -89,7 +89,7 @@ function sign(claims: Record<string, unknown>, key: KeyObject): string {
   try {
     return jwt.sign(claims, key, { algorithm: 'HS512', noTimestamp: true });
   } catch {
-    // The only claims that the library looks at.
+    // jsonwebtoken checks the types of these claims only.
     throw new HttpError(400, 'exp, nbf and iat must be numbers');
   }
 }

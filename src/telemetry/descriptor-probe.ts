@@ -2,20 +2,20 @@ import { closeSync, openSync } from 'node:fs';
 import { devNull } from 'node:os';
 
 /**
- * Notices that this process has no file descriptor left for another connection. Node reports nothing then: libuv
- * keeps one in reserve, accepts each newcomer with it and closes it.
+ * Notices that this process has no file descriptor left for another connection. Node does not report it: libuv keeps
+ * one descriptor in reserve, accepts each new connection with it and closes the connection at once.
  */
 export class DescriptorProbe {
-  /** How many checks found none left. */
+  /** Checks so far that found no descriptor left. */
   shortages = 0;
   readonly #onShortage: () => void;
 
-  /** `onShortage` is called by every check that finds none left. */
+  /** `onShortage` is called by every check that finds no descriptor left. */
   constructor(onShortage: () => void) {
     this.#onShortage = onShortage;
   }
 
-  /** Opens and closes a file, some microseconds. To be called often: a shortage between two checks is missed. */
+  /** Opens and closes a file, which takes some microseconds. Call it often: it misses a shortage between two calls. */
   check(): void {
     try {
       closeSync(openSync(devNull, 'r'));

@@ -1,7 +1,7 @@
 import type { CountedCode } from '../protocol/close-codes.ts';
 import type { Log } from './log.ts';
 
-/** What a single line says of a websocket that ended. */
+/** The fields of the log line of one websocket that ended. */
 export interface EndedConnection {
   readonly connection: number;
   readonly address: string;
@@ -10,51 +10,52 @@ export interface EndedConnection {
   readonly channels: number;
 }
 
-const INTERVAL_MS = 1_000;
+const SUMMARY_INTERVAL_MS = 1_000;
 
 /**
- * Says of websockets that they ended: in a line each, except where strangers, or a drain, could write a great many.
- * Those are summed up, in one line a second at most; a line each is there for them at `debug`.
+ * Logs the end of websockets, each in a line of its own. Those that never authenticated are only counted, and so are
+ * all during a drain: at most one line a second has the counts. Otherwise strangers could fill the disk with lines.
+ * At `debug` every websocket has its line.
  */
 export class DisconnectLog {
   readonly #log: Log;
-  /** How many ended since the last line, by code; of codes there are few. */
-  readonly #sum = new Map<CountedCode, number>();
-  /** When the sum is to be told. */
-  #due = 0;
+  /** Websockets counted since the last summary, by close code. There are few codes, so this stays small. */
+  readonly #countByCode = new Map<CountedCode, number>();
+  /** The `performance.now()` at which the next summary is due. */
+  #dueMs = 0;
   #isDraining = false;
 
   constructor(log: Log) {
     this.#log = log;
   }
 
-  /** `isAuthenticated` tells whether it had ever shown a valid token. */
+  /** `isAuthenticated` is true if the websocket had ever shown a valid token. */
   add(code: CountedCode, isAuthenticated: boolean, ended: EndedConnection): void {
     if (isAuthenticated && !this.#isDraining) {
       this.#log.info(ended, 'disconnected');
       return;
     }
     this.#log.debug(ended, 'disconnected');
-    if (this.#sum.size === 0) this.#due = performance.now() + INTERVAL_MS;
-    this.#sum.set(code, (this.#sum.get(code) ?? 0) + 1);
+    if (this.#countByCode.size === 0) this.#dueMs = performance.now() + SUMMARY_INTERVAL_MS;
+    this.#countByCode.set(code, (this.#countByCode.get(code) ?? 0) + 1);
   }
 
-  /** From now on all are summed up. */
+  /** From now on all websockets are only counted. */
   drain(): void {
     this.#isDraining = true;
   }
 
   /** To be called several times a second. */
   tick(): void {
-    if (this.#sum.size > 0 && performance.now() >= this.#due) this.flush();
+    if (this.#countByCode.size > 0 && performance.now() >= this.#dueMs) this.flush();
   }
 
-  /** Tells what was not told yet. */
+  /** Logs the summary now if anything was counted since the last. */
   flush(): void {
-    if (this.#sum.size === 0) return;
-    const codes = Object.fromEntries(this.#sum);
-    const count = [...this.#sum.values()].reduce((total, ofCode) => total + ofCode);
-    this.#sum.clear();
+    if (this.#countByCode.size === 0) return;
+    const codes = Object.fromEntries(this.#countByCode);
+    const count = [...this.#countByCode.values()].reduce((total, ofCode) => total + ofCode);
+    this.#countByCode.clear();
     this.#log.info({ count, codes }, 'websockets disconnected');
   }
 }

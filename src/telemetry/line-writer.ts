@@ -5,51 +5,51 @@ export interface StandardStream {
   readonly fd: number;
 }
 
-/** Of pipes, sockets and terminals: what libuv makes of the descriptor. Files have none. */
+/** Node's wrapper of a pipe, socket or terminal. Files have none. */
 interface Handle {
   setBlocking(isBlocking: boolean): void;
 }
 
-/** What waits in memory, in bytes, while it cannot be written. */
-const MOST_WAITING_BYTES = 1_048_576;
-/** `PIPE_BUF` of Linux: a pipe takes so much whole or not at all, so the lines of several processes do not mix. */
+/** Bytes of lines that may wait in memory until they can be written. */
+const MAX_WAITING_BYTES = 1_048_576;
+/** `PIPE_BUF` of Linux: writes up to this size are atomic, so the lines of several processes on one pipe do not mix. */
 const CHUNK_BYTES = 4_096;
-const LEAST_RETRY_MS = 5;
-const MOST_RETRY_MS = 500;
+const MIN_RETRY_MS = 5;
+const MAX_RETRY_MS = 500;
 const FINISH_STEP_MS = 10;
 
 /**
  * Writes lines to standard output or standard error, in their order. Never throws, never blocks the event loop and
- * never keeps the process alive, whatever became of the other end: a full disk, a reader that has gone or has stopped
- * reading. Lines wait then, at most a mebibyte of them; what does not fit is dropped and counted.
+ * never keeps the process alive, even if the disk is full, or the reader is gone or has stopped reading. Lines then
+ * wait, up to 1 MiB of them; further ones are dropped and counted.
  *
- * Node's own ways do not do that, as measured on Linux with Node 20 to 26 and a reader that has stopped reading:
+ * Node's own functions do not, as measured on Linux with Node 20 to 26 and a reader that has stopped reading:
  *
  * - `fs.writeSync` freezes the process, unless the descriptor happens to be in non-blocking mode;
- * - `fs.write` occupies a thread of the pool, and even `process.exit` waits for that one;
+ * - `fs.write` occupies a thread of libuv's pool, and even `process.exit` waits for that thread;
  * - `process.stdout.write` keeps the process alive to the last byte, and freezes it on a terminal.
  *
- * So pipes, sockets and terminals are written to directly, in non-blocking mode. Only files go through the pool: on
- * a full or busy disk a write takes its time and cannot be asked not to, but it comes to an end.
+ * So pipes, sockets and terminals are written to directly, in non-blocking mode. Files have no such mode and go through
+ * the pool: a write to a full or busy disk takes its time, but it does end.
  */
 export class LineWriter {
   /** Lines dropped since the start. */
   dropped = 0;
-  /** Called when lines can be written again, with the number of those dropped since it was last called. */
+  /** Called once lines can be written again, with the number of lines dropped since the last call. */
   onRecovered: ((dropped: number) => void) | undefined = undefined;
   readonly #fd: number;
   readonly #handle: Handle | undefined;
-  /** What is being written, or is to be written first; what was taken of it is cut off. */
+  /** The bytes to write next, without those that have been written. */
   #chunk: Buffer | undefined;
   #lines: Buffer[] = [];
   #waitingBytes = 0;
-  /** Whether a timer or the thread pool is going to continue. */
+  /** True while a timer or the thread pool is going to continue. */
   #isBusy = false;
-  /** Whether the thread pool has the chunk. */
+  /** True while the thread pool writes the chunk. */
   #isInPool = false;
-  #retryMs = LEAST_RETRY_MS;
-  /** When writing first failed since it last succeeded. */
-  #stalledAt: number | undefined;
+  #retryMs = MIN_RETRY_MS;
+  /** When the first write failed after the last that succeeded. */
+  #stalledAtMs: number | undefined;
   #unreported = 0;
 
   constructor(stream: StandardStream) {
@@ -60,8 +60,9 @@ export class LineWriter {
   /** `line` ends with a line feed. */
   write(line: string): void {
     const bytes = Buffer.from(line);
-    // Until all that waits is written, so that the report of what was dropped stands where it is missing.
-    if (this.#unreported > 0 || this.#waitingBytes + bytes.length > MOST_WAITING_BYTES) {
+    // After the first dropped line all are dropped until the waiting ones are written. So the report of the gap stands
+    // in the log where the gap is.
+    if (this.#unreported > 0 || this.#waitingBytes + bytes.length > MAX_WAITING_BYTES) {
       this.dropped += 1;
       this.#unreported += 1;
       return;
@@ -69,21 +70,21 @@ export class LineWriter {
     this.#lines.push(bytes);
     this.#waitingBytes += bytes.length;
     if (this.#isBusy) return;
-    if (this.#handle === undefined) this.#continue(setImmediate);
+    if (this.#handle === undefined) this.#continueLater(setImmediate);
     else this.#writeAll();
   }
 
   /**
-   * Writes what still waits, now: for the last moment of the process. Blocks it for a reader that is slow, until
-   * `deadline` (of `performance.now()`), but not for one that has taken nothing for as long already.
+   * Writes the waiting lines now; to be called when the process exits. Blocks for a slow reader, until `deadlineMs` (of
+   * `performance.now()`) or, if the reader has taken nothing for some time already, earlier by that time.
    */
-  finish(deadline: number): void {
-    // The process waits for the pool before it ends, so that chunk is on its way.
+  finish(deadlineMs: number): void {
+    // The process waits for the thread pool before it ends, so this chunk need not be written here.
     if (this.#isInPool) this.#chunk = undefined;
-    const patienceMs = deadline - performance.now();
+    const patienceMs = deadlineMs - performance.now();
     while (this.#writeNow()?.code === 'EAGAIN') {
-      this.#stalledAt ??= performance.now();
-      if (performance.now() >= Math.min(deadline, this.#stalledAt + patienceMs)) return;
+      this.#stalledAtMs ??= performance.now();
+      if (performance.now() >= Math.min(deadlineMs, this.#stalledAtMs + patienceMs)) return;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FINISH_STEP_MS);
     }
   }
@@ -93,18 +94,18 @@ export class LineWriter {
       this.#writeInPool();
       return;
     }
-    if (this.#writeNow() === undefined) this.#report();
+    if (this.#writeNow() === undefined) this.#reportDropped();
     else this.#retry();
   }
 
-  /** Returns the error that kept it from writing everything. */
+  /** Returns the error that stopped it, or undefined once everything is written. */
   #writeNow(): NodeJS.ErrnoException | undefined {
     try {
       for (let chunk = this.#nextChunk(); chunk !== undefined; chunk = this.#nextChunk()) {
-        // Each time: the mode belongs to everybody who shares the descriptor, and Node sets it back when a process
-        // that does is started or ends.
+        // Before each write: all processes that share the descriptor share its mode, and Node sets it back when such
+        // a process starts or ends.
         this.#handle?.setBlocking(false);
-        this.#take(writeSync(this.#fd, chunk));
+        this.#consume(writeSync(this.#fd, chunk));
       }
       return undefined;
     } catch (error) {
@@ -115,7 +116,7 @@ export class LineWriter {
   #writeInPool(): void {
     const chunk = this.#nextChunk();
     if (chunk === undefined) {
-      this.#report();
+      this.#reportDropped();
       return;
     }
     this.#isBusy = true;
@@ -127,12 +128,12 @@ export class LineWriter {
         this.#retry();
         return;
       }
-      this.#take(written);
+      this.#consume(written);
       this.#writeInPool();
     });
   }
 
-  /** The rest of the last chunk, else as many whole lines as make one. */
+  /** The rest of the last chunk, or else the next lines, as many as fit into one. */
   #nextChunk(): Buffer | undefined {
     if (this.#chunk !== undefined) return this.#chunk;
     let count = 0;
@@ -147,22 +148,22 @@ export class LineWriter {
     return this.#chunk;
   }
 
-  #take(written: number): void {
+  #consume(written: number): void {
     const rest = this.#chunk?.subarray(written);
     this.#chunk = rest?.length ? rest : undefined;
     this.#waitingBytes -= written;
-    this.#retryMs = LEAST_RETRY_MS;
-    this.#stalledAt = undefined;
+    this.#retryMs = MIN_RETRY_MS;
+    this.#stalledAtMs = undefined;
   }
 
   #retry(): void {
-    this.#stalledAt ??= performance.now();
+    this.#stalledAtMs ??= performance.now();
     const delayMs = this.#retryMs;
-    this.#retryMs = Math.min(delayMs * 2, MOST_RETRY_MS);
-    this.#continue((next) => setTimeout(next, delayMs).unref());
+    this.#retryMs = Math.min(delayMs * 2, MAX_RETRY_MS);
+    this.#continueLater((next) => setTimeout(next, delayMs).unref());
   }
 
-  #continue(schedule: (next: () => void) => void): void {
+  #continueLater(schedule: (next: () => void) => void): void {
     this.#isBusy = true;
     schedule(() => {
       this.#isBusy = false;
@@ -170,7 +171,7 @@ export class LineWriter {
     });
   }
 
-  #report(): void {
+  #reportDropped(): void {
     const dropped = this.#unreported;
     if (dropped === 0) return;
     this.#unreported = 0;

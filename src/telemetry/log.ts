@@ -5,11 +5,11 @@ export type Log = Logger;
 
 export interface LogOptions {
   readonly level: string;
-  /** Whether a person reads along: lines are then coloured, where pino-pretty is installed. */
+  /** For a terminal: coloured text instead of JSON, if pino-pretty is installed. */
   readonly pretty: boolean;
 }
 
-/** One JSON object a line, unless a person reads along. Says how many lines `writer` has dropped when it recovers. */
+/** Writes one JSON object a line, or text if `pretty`. Reports how many lines `writer` has dropped once it recovers. */
 export async function createLog({ level, pretty }: LogOptions, writer: LineWriter): Promise<Log> {
   const prettify = pretty ? await loadPrettifier() : undefined;
   const log = pino(
@@ -17,12 +17,12 @@ export async function createLog({ level, pretty }: LogOptions, writer: LineWrite
     prettify ? { write: (line: string) => writer.write(prettify(line)) } : writer,
   );
   writer.onRecovered = (dropped) => {
-    log.error({ dropped }, 'lines of this log were dropped: they could not be written');
+    log.error({ dropped }, 'log lines dropped: the output was full or closed');
   };
   return log;
 }
 
-/** pino-pretty is a development dependency; without it lines stay JSON. */
+/** Undefined without pino-pretty, which is a development dependency. */
 async function loadPrettifier(): Promise<((line: string) => string) | undefined> {
   try {
     const { prettyFactory } = await import('pino-pretty');

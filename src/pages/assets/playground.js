@@ -1,5 +1,5 @@
-// A module without imports: the page's policy knows it by its hash. What comes from the network is put in as text, never
-// as markup; the policy would not let markup in either.
+// A module without imports, because the page's policy allows it by its hash. Text from the network goes into the page
+// as text, never as markup; the policy forbids markup too.
 const element = (id) => document.getElementById(id);
 const subscribeUrl = `${location.origin.replace('http', 'ws')}/subscribe`;
 const utf8 = new TextEncoder();
@@ -26,7 +26,7 @@ function show(kind, text, bytes) {
   }
 
   const log = element('log');
-  // Someone who has scrolled up is reading; new entries must not pull the text away.
+  // Scrolls only if the end is in view: new entries must not move text that somebody is reading.
   const follows = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
   log.append(entry);
   while (log.children.length > MAX_ENTRIES) log.firstElementChild.remove();
@@ -62,7 +62,7 @@ function report(id, kind, title, text) {
 
 /* ---- Asking the server ---- */
 
-/** The JSON of the answer; throws with the server's own words when it refuses. */
+/** The JSON of the answer. Throws an error with the server's text when the server refuses. */
 async function ask(path, body) {
   const options = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
   let response;
@@ -84,7 +84,7 @@ async function mint(claims) {
 let isRefreshing = false;
 
 async function refreshCounters() {
-  // Messages may come faster than answers.
+  // Messages can come faster than answers to this.
   if (isRefreshing) return;
   isRefreshing = true;
   try {
@@ -100,7 +100,7 @@ async function refreshCounters() {
 }
 
 let refreshing;
-/** At once for what was just done, and a little later for what the server notices after us, such as a close. */
+/** Refreshes now, and again after a second: the server notices a close, for one, later than the browser. */
 function refreshSoon() {
   refreshCounters();
   clearTimeout(refreshing);
@@ -109,7 +109,7 @@ function refreshSoon() {
 
 /* ---- 1. The token ---- */
 
-/** What was typed into the field of channels: names separated by commas, or a JSON array of anything. */
+/** The value of the channels field: names separated by commas, or any JSON array. */
 function typedChannels() {
   const text = element('channels').value.trim();
   if (text.startsWith('[')) {
@@ -154,7 +154,7 @@ function claimsOf(token) {
   return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
 }
 
-/** Says in words what the token claims; whether it is genuine only the server knows. */
+/** Shows the token's claims in words. Only the server can tell whether the token is genuine. */
 function showClaims() {
   const token = element('token').value.trim();
   let text = '';
@@ -166,7 +166,7 @@ function showClaims() {
       text = 'Its claims cannot be read: the server will refuse it.';
     }
   }
-  // Written only when it changes, so that a selection in it survives.
+  // Writing the same text again would remove the user's selection in it.
   if (element('claims').textContent !== text) element('claims').textContent = text;
   setDisabled('break', token === '');
 }
@@ -284,7 +284,7 @@ function showSubscriptions() {
     add(list, 'li', '', channel === '' ? '(the empty name)' : channel);
 }
 
-/** The row of the table that says most about this close. */
+/** The table row of this code and reason, or else the first of the code. */
 function rowOf(code, reason) {
   const rows = [...element('close-codes').rows].filter((row) => row.dataset.code === String(code));
   return rows.find((row) => row.dataset.reason === reason) ?? rows[0];
@@ -318,7 +318,7 @@ function showState(state, text) {
   setDisabled('send-button', !isOpen());
 }
 
-/** Told to everyone and still in reach: a button that is disabled for real would lose the keyboard's focus. */
+/** Sets `aria-disabled`: a button with `disabled` would lose the keyboard's focus. */
 function setDisabled(id, isDisabled) {
   element(id).setAttribute('aria-disabled', String(isDisabled));
 }
@@ -327,7 +327,7 @@ function setDisabled(id, isDisabled) {
 
 async function broadcast() {
   const channel = element('channel').value;
-  // As a string, which the server delivers as it is: an object would be written anew on its way into the token.
+  // As a string, which the server delivers unchanged. An object would be serialised anew for the token.
   const message = element('message').value.trim();
   try {
     const token = await mint({ channel, message });
@@ -354,7 +354,7 @@ function onSubmit(id, action) {
   });
 }
 
-/** Enter does it; with Shift it starts a line. Not while a word is being composed. */
+/** Enter runs the action, Shift + Enter starts a line. While an input method composes a word, Enter belongs to it. */
 function onEnter(id, action) {
   element(id).addEventListener('keydown', (event) => {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;

@@ -37,7 +37,7 @@ const METRICS_TOKEN = 'sesame';
 const CTRL_S = '\x13';
 /** Gives the program a terminal of its own. */
 const TERMINAL = ['sh', '-c', 'exec script -qefc "$*" /dev/null', 'sh'];
-const DROPPED = 'lines of this log were dropped: they could not be written';
+const DROPPED = 'log lines dropped: the output was full or closed';
 
 /** The program on a known port, since nobody may be able to read which one it got; resolves when it serves. */
 async function start(env: Env, options: ProgramOptions = {}): Promise<Running> {
