@@ -88,6 +88,7 @@ describe('every route', () => {
     ['PUT', '/broadcast', 'POST'],
     ['OPTIONS', '/broadcast', 'POST'],
     ['POST', '/subscribe', 'GET, HEAD'],
+    ['POST', '/healthz', 'GET, HEAD'],
   ])('%s %s is answered 405 with Allow: %s', async (method, path, allow) => {
     const { url } = await startServer();
     const response = await fetch(url + path, { method });
@@ -95,6 +96,15 @@ describe('every route', () => {
     expect(response.headers.get('allow')).toBe(allow);
     expect(response.headers.get('content-type')).toBe('application/json');
     expect(await response.text()).toBe('{"error":"Method not allowed"}');
+  });
+
+  it.each(['/broadcast', '/test/token'])('HEAD %s is answered 405 without a body', async (path) => {
+    const { url } = await startServer({ NODE_ENV: 'development' });
+    const response = await fetch(url + path, { method: 'HEAD' });
+    expect(response.status).toBe(405);
+    expect(response.headers.get('allow')).toBe('POST');
+    expect(response.headers.get('content-length')).toBe('30');
+    expect(await response.text()).toBe('');
   });
 
   it.each([
