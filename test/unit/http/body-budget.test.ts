@@ -8,8 +8,8 @@ describe('BodyBudget', () => {
   class FakeBody implements UnfinishedBody {
     size = 0;
     heldBytes = 0;
-    order = 0;
-    place = -1;
+    sequence = 0;
+    heapIndex = -1;
     readonly #onRefused: (body: FakeBody) => void;
 
     constructor(onRefused: (body: FakeBody) => void) {
