@@ -157,7 +157,7 @@ describe('the browser client of the README', () => {
     expect(answers).toEqual([]);
   });
 
-  it('stays away once the user is logged out', async () => {
+  it('does not reconnect when the user is logged out', async () => {
     const { port } = await startServer();
     const url = await startApp(port, () => ({ status: 401, body: '' }));
     const page = await newPage();
@@ -191,7 +191,7 @@ describe('the browser client of the README', () => {
     return page;
   };
 
-  it('asks for few tokens when each is refused: less and less often', async () => {
+  it('asks for tokens less and less often when each is refused', async () => {
     const { port } = await startServer();
     let tokensAsked = 0;
     const url = await startApp(port, () => {
@@ -211,7 +211,7 @@ describe('the browser client of the README', () => {
     expect(tokensAsked).toBe(8);
   });
 
-  it('comes back soon only when it was subscribed for a while', async () => {
+  it('reconnects quickly only after it was subscribed for a while', async () => {
     const bifrost = await startServer();
     const answers = [refusedToken(), refusedToken(), refusedToken()];
     const url = await startApp(bifrost.port, () => answers.shift() ?? goodToken());
@@ -237,7 +237,7 @@ describe('the browser client of the README', () => {
     expect(await nextSocketMs(page)).toBe(500);
   });
 
-  it('stays away after a close code that says so', async () => {
+  it('does not reconnect after a final close code', async () => {
     const { port } = await startServer({ MAX_CHANNELS_PER_CONNECTION: '1' });
     let tokensAsked = 0;
     const url = await startApp(port, () => {

@@ -55,7 +55,7 @@ const shows = (place: ReturnType<Page['locator']>, text: string) =>
   place.filter({ hasText: text }).waitFor();
 
 describe('the first minute with the playground', () => {
-  it('mints, connects, subscribes, broadcasts, sees it; breaks the token and reads why', async () => {
+  it('shows a broadcast that was sent with a minted token, and why a broken token is refused', async () => {
     const playground = await openPlayground();
     const { channels, token, state, press, frames, connection } = playground;
     await shows(state, 'Not connected');
@@ -153,7 +153,7 @@ describe('the first minute with the playground', () => {
     await shows(state, 'Subscribed to 1 channel');
   });
 
-  it('closes when asked, and says that it was you', async () => {
+  it('closes on request, and says that the user did it', async () => {
     const { server, page, state, press, connection, counts } = await openPlayground();
     await press('Connect');
     await shows(state, 'Connected, not authenticated');

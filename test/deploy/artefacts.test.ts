@@ -13,14 +13,14 @@ const SYSTEMD: Tool = { command: 'systemd-analyze', needs: 'apt-get install syst
 const PROMTOOL: Tool = { command: 'sh', needs: 'apt-get install prometheus' };
 
 describe('deploy/Caddyfile', () => {
-  it('is one, in its usual format', async () => {
+  it('is valid and formatted as Caddy does', async () => {
     await run(CADDY, ['validate', '--config', 'deploy/Caddyfile', '--adapter', 'caddyfile']);
     expect(await run(CADDY, ['fmt', 'deploy/Caddyfile'])).toBe(
       await readFile('deploy/Caddyfile', 'utf8'),
     );
   });
 
-  it('carries websockets, tells the address of the client and keeps the metrics', async () => {
+  it('passes websockets and the client address on, and hides the metrics', async () => {
     const { logged, log } = recordingLog('info');
     const { port: upstream, broadcast } = await startServer(
       { TRUST_PROXY: '1', METRICS: 'true' },
@@ -58,21 +58,21 @@ describe('deploy/bifrost.service', () => {
     return run(shell, ['-c', 'exec systemd-analyze verify "$0" 2>&1', file]);
   }
 
-  it('is a unit to which systemd has nothing to say', async () => {
+  it('passes systemd-analyze without a warning', async () => {
     expect(await verify(await unitFile())).toBe('');
     // It does say something where there is something.
     const file = await unitFile(['KillMode=', 'KilMode=']);
     expect(await verify(file)).toMatch(/Unknown key .*'KilMode'/);
   });
 
-  it('leaves little to whoever takes the server over', async () => {
+  it('has a low exposure in systemd-analyze security', async () => {
     const args = ['security', '--offline=yes', '--threshold=20', await unitFile()];
     expect(await run(SYSTEMD, args)).toMatch(
       /Overall exposure level for bifrost.service: 1\.\d OK/,
     );
   });
 
-  it('gives the goodbyes their time, and room for as many websockets as they need', async () => {
+  it('allows enough time for a drain and enough open files for its websockets', async () => {
     const unit = await readFile('deploy/bifrost.service', 'utf8');
     // DRAIN_SECONDS at most, and what a request may still take.
     expect(Number(/^TimeoutStopSec=(\d+)$/m.exec(unit)?.[1])).toBeGreaterThan(25 + 5);
@@ -88,7 +88,7 @@ describe('deploy/bifrost.service', () => {
 });
 
 describe('GET /metrics', () => {
-  it('is what Prometheus asks for', async () => {
+  it('is valid for promtool', async () => {
     const { connect, broadcast, url, post } = await startServer({ METRICS: 'true' });
     await (await connect()).subscribe('a');
     await (await connect()).authenticate('garbage').closed;

@@ -97,7 +97,7 @@ async function build(
 }
 
 describe('Dockerfile', () => {
-  it('builds and runs a small image of Node as somebody who is not root', () => {
+  it('builds a small image that runs as a user other than root', () => {
     for (const stage of stages) expect(only(stage, 'FROM')).toMatch(/^node:2\d-slim( AS \w+)?$/);
     expect(only(stages.at(-1), 'USER')).toBe('node');
     // The exec form: a shell would stand between SIGTERM and the server.

@@ -32,7 +32,7 @@ function bodyFor(channel: string, message: unknown): string {
 }
 
 describe('deploy/nginx.conf', () => {
-  it('carries websockets, broadcasts large and small, and goodbyes', async () => {
+  it('passes websockets, broadcasts of all sizes and close frames on', async () => {
     const { server, port: upstream } = await startServer();
     const port = await startNginx(upstream);
     const client = await (await connect(port)).subscribe('a');
@@ -59,7 +59,7 @@ describe('deploy/nginx.conf', () => {
     });
   });
 
-  it('keeps a websocket on which nothing is said longer than its read timeout, thanks to pings', async () => {
+  it('keeps a silent websocket open beyond its read timeout, because of pings', async () => {
     const { port: upstream, broadcast } = await startServer({ PING_INTERVAL_SECONDS: '0.5' });
     const port = await startNginx(upstream, [['proxy_read_timeout 75s', 'proxy_read_timeout 2s']]);
     const client = await (await connect(port)).subscribe('a');
@@ -71,7 +71,7 @@ describe('deploy/nginx.conf', () => {
     expect(await client.next()).toEqual({ event: 'still here' });
   });
 
-  it('would drop it without pings: the timeout of the test above is one', async () => {
+  it('closes it after that timeout without pings', async () => {
     const { port: upstream } = await startServer({ PING_INTERVAL_SECONDS: '3600' });
     const port = await startNginx(upstream, [['proxy_read_timeout 75s', 'proxy_read_timeout 2s']]);
     const client = await (await connect(port)).subscribe('a');
@@ -85,7 +85,7 @@ describe('deploy/nginx.conf', () => {
     expect(Number(seconds)).toBeGreaterThanOrEqual(4 * 15);
   });
 
-  it('tells the address of the client, whatever the client says of itself', async () => {
+  it('passes the client address on, and ignores the address a client claims', async () => {
     const { logged, log } = recordingLog('debug');
     const { port: upstream } = await startServer({ TRUST_PROXY: '1' }, log);
     const port = await startNginx(upstream);
@@ -98,7 +98,7 @@ describe('deploy/nginx.conf', () => {
     expect(await logged('disconnected')).toMatchObject({ address: '127.0.0.2' });
   });
 
-  it('keeps the metrics to the machine', async () => {
+  it('answers metrics only to the machine itself', async () => {
     const { port: upstream, url } = await startServer({ METRICS: 'true' });
     const ask = await createAsker(await startNginx(upstream));
     expect((await fetch(`${url}/metrics`)).status).toBe(200);

@@ -241,7 +241,7 @@ describe('the samples of the README', { timeout: 30_000 }, () => {
 });
 
 describe('the tables of the README', () => {
-  it('say of every reason to hang up what a client should do, those of ws included', () => {
+  it('say for every close code what a client should do, those of ws included', () => {
     const documented = table('code | reason | when | come back?');
     const advice = new Map(documented.map(([code, reason, , come]) => [`${code} ${reason}`, come]));
     const all = Object.values({ ...disconnects, ...protocolErrors });

@@ -21,7 +21,7 @@ async function openBus(url: string) {
   return { bus, messages };
 }
 
-it('subscribes again to what was left while its subscription was under way', async () => {
+it('subscribes again to a topic that was left while its subscription was under way', async () => {
   const redis = await startRedis();
   const link = await SlowLink.to(redis.port);
   const { bus, messages } = await openBus(link.url);
@@ -41,7 +41,7 @@ it('subscribes again to what was left while its subscription was under way', asy
   expect(messages).toEqual(['a 1']);
 });
 
-it('keeps nothing of what was left at once, however often', async () => {
+it('keeps no state for topics that were left at once', async () => {
   const redis = await startRedis();
   const link = await SlowLink.to(redis.port);
   const { bus } = await openBus(link.url);
@@ -60,7 +60,7 @@ it('keeps nothing of what was left at once, however often', async () => {
   expect(await redis.command('PUBSUB', 'CHANNELS')).toEqual(['fence']);
 });
 
-it('tries again when a peer takes the connection and never says a word', async () => {
+it('tries again when a peer accepts the connection and never replies', async () => {
   const port = await freePort();
   const sockets: Socket[] = [];
   const silent = createServer((socket) => {
@@ -79,7 +79,7 @@ it('tries again when a peer takes the connection and never says a word', async (
   while (sockets.length < 4) await once(silent, 'taken');
 });
 
-it('refuses what Redis does not take in time, rather than to collect it', async () => {
+it('refuses to publish when Redis does not read fast enough, instead of buffering', async () => {
   const redis = await startRedis();
   const { bus } = await openBus(redis.url);
   const text = 'x'.repeat(8 * 1_024 * 1_024);
@@ -91,7 +91,7 @@ it('refuses what Redis does not take in time, rather than to collect it', async 
   expect(await bus.publish('a', text)).toBe(0);
 });
 
-it('leaves nothing behind of an attempt to connect', async () => {
+it('keeps no abort signal alive after an attempt to connect', async () => {
   const signals = vi.spyOn(AbortSignal, 'any');
   const redis = await startRedis();
   await openBus(redis.url);

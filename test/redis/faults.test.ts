@@ -49,7 +49,7 @@ async function startPair(redis: RedisServer, env: Record<string, string> = {}) {
 }
 
 describe('Redis that is not there at the start', () => {
-  it('is waited for: websockets are taken, and confirmed when it appears', async () => {
+  it('accepts websockets, and confirms their channels when Redis appears', async () => {
     const redis = await prepareRedis();
     const node = await startNode(redis);
     await node.book.reads(/"level":50.*ECONNREFUSED.*Redis connection lost, reconnecting/);
@@ -102,7 +102,7 @@ describe('Redis that is lost', () => {
     },
   );
 
-  it('by SIGSTOP is answered 503 within the deadline and noticed by pings within 10 s', async () => {
+  it('by SIGSTOP: broadcasts are answered 503 in time, and pings notice within 10 s', async () => {
     const redis = await startRedis();
     const pair = await startPair(redis);
     const start = performance.now();
@@ -128,15 +128,18 @@ describe('Redis that is lost', () => {
     }
   });
 
-  it.each(['pubsub', 'normal'])('by CLIENT KILL of %s connections comes back', async (type) => {
-    const redis = await startRedis();
-    const pair = await startPair(redis);
-    await redis.command('CLIENT', 'KILL', 'TYPE', type);
-    await pair.haveBeenLost();
-    await pair.work();
-  });
+  it.each(['pubsub', 'normal'])(
+    'by CLIENT KILL of %s connections: the node reconnects',
+    async (type) => {
+      const redis = await startRedis();
+      const pair = await startPair(redis);
+      await redis.command('CLIENT', 'KILL', 'TYPE', type);
+      await pair.haveBeenLost();
+      await pair.work();
+    },
+  );
 
-  it('because of client-output-buffer-limit is a loss like any other', async () => {
+  it('by client-output-buffer-limit: the node reconnects', async () => {
     const redis = await startRedis('--client-output-buffer-limit', 'pubsub 65536 0 0');
     const pair = await startPair(redis);
     // More than may wait for a subscriber: Redis cuts both, after it has counted them.
@@ -148,7 +151,7 @@ describe('Redis that is lost', () => {
     await pair.work();
   });
 
-  it('closes with 1013 where ON_BROKER_LOSS=reconnect, and nobody else', async () => {
+  it('closes websockets with 1013 only on nodes with ON_BROKER_LOSS=reconnect', async () => {
     const redis = await startRedis();
     const pair = await startPair(redis, { ON_BROKER_LOSS: 'reconnect' });
     const keeper = await startNode(redis, { ON_BROKER_LOSS: 'keep' });
@@ -167,7 +170,7 @@ describe('Redis that is lost', () => {
     await pair.work();
   });
 
-  it('never has a broadcast answered 200 that was not sent', async () => {
+  it('answers no broadcast with 200 that was not published', async () => {
     const redis = await startRedis();
     const [node] = await startNodes(redis, 1);
     const client = await (await node.connect()).subscribe('a');
@@ -214,7 +217,7 @@ describe('Redis that is lost', () => {
 });
 
 describe('Redis that is at its limits', () => {
-  it('carries broadcasts at maxmemory', async () => {
+  it('delivers broadcasts at maxmemory', async () => {
     const redis = await startRedis('--maxmemory', '100kb', '--maxmemory-policy', 'noeviction');
     await expect(redis.command('SET', 'key', 'value')).rejects.toThrow('OOM');
     const pair = await startPair(redis);
@@ -257,7 +260,7 @@ describe('one Redis', () => {
     expect(await theirs.next()).toEqual({ n: 2 });
   });
 
-  it('makes every answer partial while somebody observes it', async () => {
+  it('makes every answer partial while another program subscribes to the topics of nodes', async () => {
     const redis = await startRedis();
     const pair = await startPair(redis);
     const observer = await createClient({ url: redis.url }).connect();

@@ -55,7 +55,7 @@ describe('the program with REDIS_URL', () => {
     expect(program.output).toContain('REDIS_URL names a Redis Cluster');
   });
 
-  it('says that its password is wrong, and goes on trying', async () => {
+  it('logs that its password is wrong, and keeps trying', async () => {
     const redis = await startRedis(...['--user', 'bifrost', 'on', '>right', '~*', '&*', '+@all']);
     const program = await start(`redis://bifrost:wrong@127.0.0.1:${redis.port}`);
     await program.prints(/"level":50.*WRONGPASS invalid username-password pair/);
@@ -72,7 +72,7 @@ describe('the program with REDIS_URL', () => {
     expect(program.output).not.toContain('wrong@');
   });
 
-  it('says that it may not use its channels, and goes on trying', async () => {
+  it('logs that it may not use its channels, and keeps trying', async () => {
     const redis = await startRedis(
       ...['--user', 'bifrost', 'on', '>right', '~*', '&others:*', '+@all'],
     );
@@ -129,7 +129,7 @@ describe('the program with REDIS_URL', () => {
     );
   });
 
-  it('answers what is there when a node dies between a broadcast and its reply', async () => {
+  it('answers the deliveries it knows of when a node dies before its reply', async () => {
     const redis = await startRedis();
     const [node] = await startNodes(redis, 1);
     const client = await (await node.connect()).subscribe('a');
@@ -179,7 +179,7 @@ describe('the end of a program with REDIS_URL', () => {
   });
 
   it.each(['1', '2'])(
-    'does not wait for Redis that is away, with WEB_CONCURRENCY=%s',
+    'does not wait for Redis that is not running, with WEB_CONCURRENCY=%s',
     async (processes) => {
       const { url } = await prepareRedis();
       const program = await start(url, { WEB_CONCURRENCY: processes });

@@ -19,7 +19,7 @@ async function startRedisWithout(...rules: string[]) {
 }
 
 describe('Redis that refuses PUBLISH', () => {
-  it('from the start is no broker, says so, and is one when it gives in', async () => {
+  it('from the start is logged and not used until it accepts PUBLISH', async () => {
     const { redis, url } = await startRedisWithout('-publish');
     const node = await startNode({ url });
     await node.book.reads(
@@ -41,7 +41,7 @@ describe('Redis that refuses PUBLISH', () => {
     expect(await client.next()).toEqual({ n: 1 });
   });
 
-  it('later on is lost, and comes back', async () => {
+  it('later on counts as lost until it accepts PUBLISH again', async () => {
     const { redis, url } = await startRedisWithout();
     const node = await startNode({ url });
     await node.book.reads(BACK);
@@ -58,7 +58,7 @@ describe('Redis that refuses PUBLISH', () => {
     expect(await client.next()).toEqual({ n: 1 });
   });
 
-  it('because it knows it by another name says so, without what was to be published', async () => {
+  it('because of rename-command is logged, without the message', async () => {
     const redis = await startRedis('--rename-command', 'PUBLISH', 'announce');
     const node = await startNode(redis);
     await node.book.reads(/"error":"PUBLISH refused: ERR unknown command 'PUBLISH'"/);
@@ -68,7 +68,7 @@ describe('Redis that refuses PUBLISH', () => {
 });
 
 describe('Redis that refuses UNSUBSCRIBE', () => {
-  it('is lost, for it would count a node that does not listen any more', async () => {
+  it('counts as lost, because PUBLISH would count a node that no longer listens', async () => {
     const { redis, url } = await startRedisWithout('-unsubscribe');
     const node = await startNode({ url });
     await node.book.reads(BACK);
@@ -92,7 +92,7 @@ describe('a replica', () => {
     return { master, url, other, otherUrl };
   }
 
-  it('is no broker, says what it is, and is one when it is promoted', async () => {
+  it('is logged and not used until it is promoted', async () => {
     const { master, other, otherUrl } = await startReplication();
     await other.command('REPLICAOF', '127.0.0.1', String(master.port));
     const node = await startNode({ url: otherUrl });
@@ -135,7 +135,7 @@ describe('a replica', () => {
     expect(await client.next()).toEqual({ n: 1 });
   });
 
-  it('is not told from a master where nobody may ask, which is said once', async () => {
+  it('cannot be recognized without permission for the command, which is logged once', async () => {
     const { redis, url } = await startRedisWithout('-role', '-info');
     const node = await startNode({ url });
     await node.book.reads(/"level":40.*Redis allows neither ROLE nor INFO replication/);
@@ -149,8 +149,8 @@ describe('a replica', () => {
   });
 });
 
-describe('Redis to which somebody else writes', () => {
-  it('has what is not of our form dropped, and the rest delivered', async () => {
+describe('Redis to which another program publishes', () => {
+  it('drops texts that nodes cannot have sent, and delivers the rest', async () => {
     const redis = await startRedis();
     const node = await startNode(redis, { METRICS: 'true' });
     await node.book.reads(BACK);

@@ -39,7 +39,7 @@ describe('a body in many chunks', () => {
     expect((await connection.ended).length).toBe(0);
   });
 
-  it('is the text that was sent, however it is cut', async () => {
+  it('is the text that was sent, wherever it is cut into chunks', async () => {
     // What comes back is what was read.
     const bodies = new BodyReader(MEBIBYTE);
     const server = createServer((request, response) => {
@@ -78,7 +78,7 @@ describe('a body in many chunks', () => {
 });
 
 describe('the unfinished bodies of all connections', () => {
-  it('are refused when they hold 64 MiB, the largest first and of equals the oldest', async () => {
+  it('are refused when they hold 64 MiB together: the largest first, the oldest of equal ones', async () => {
     const { raw, url } = await startServer();
     const stall = async (bytes: number): Promise<RawConnection> => {
       const connection = await raw();
@@ -109,7 +109,7 @@ describe('the unfinished bodies of all connections', () => {
     expect((await small.reply()).status).toBe(200);
   });
 
-  it('count no more once their client has left', async () => {
+  it('no longer count when their client has disconnected', async () => {
     const { raw, url } = await startServer();
     const half = Buffer.alloc(MEBIBYTE / 2, 'x');
     for (let n = 0; n < 160; n += 1) {
@@ -126,7 +126,7 @@ describe('the unfinished bodies of all connections', () => {
     expect((await connection.reply()).status).toBe(400);
   });
 
-  it('count no more once they have come to their end or were refused', async () => {
+  it('no longer count when they are complete or refused', async () => {
     const { raw, url } = await startServer();
     const connection = await raw();
     const half = Buffer.alloc(MEBIBYTE / 2, 'x');
@@ -144,7 +144,7 @@ describe('the unfinished bodies of all connections', () => {
     }
   });
 
-  it('count with the many header fields that live as long as they do', async () => {
+  it('count together with the header fields of their requests', async () => {
     const { raw } = await startServer();
     const head = announce(10).replace('\r\n\r\n', `\r\n${'ab:cd\r\n'.repeat(2_200)}\r\n`);
     const connections: RawConnection[] = [];
@@ -152,7 +152,7 @@ describe('the unfinished bodies of all connections', () => {
     expect((await connections[0]?.reply())?.status).toBe(503);
   });
 
-  it('leave small broadcasts alone, however many stall and come again', {
+  it('do not keep small broadcasts from being answered, however many stall', {
     timeout: 30_000,
   }, async () => {
     const { port, raw } = await startServer();
@@ -193,7 +193,7 @@ describe('Expect: 100-continue', () => {
   const ask = (path: string, bytes: number) =>
     `POST ${path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: ${bytes}\r\n\r\n`;
 
-  it('is told to go on when the body is going to be read', async () => {
+  it('is answered with 100 when the body is going to be read', async () => {
     const { raw } = await startServer();
     const connection = await raw();
     const body = JSON.stringify({ token: sign({ channel: 'a', message: {} }) });

@@ -39,7 +39,7 @@ describe('POST /broadcast', () => {
     expect(await answer(response)).toEqual(json(200, '{"message":"Success","deliveries":2}'));
   });
 
-  it('counts nobody when nobody is subscribed', async () => {
+  it('answers 0 deliveries when nobody is subscribed', async () => {
     const { broadcast } = await startServer();
     expect(await broadcast('nobody', MESSAGE)).toBe(0);
   });
@@ -309,7 +309,7 @@ describe('POST /broadcast', () => {
     await connection.ended;
   });
 
-  it('answers 413 once to a body that comes to its end all the same', async () => {
+  it('answers 413 once to a body that is sent to its end nevertheless', async () => {
     const { raw, broadcast } = await startServer({ MAX_BODY_BYTES: '1000' });
     const connection = await raw();
     connection.write('POST /broadcast HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
@@ -331,7 +331,7 @@ describe('POST /broadcast', () => {
     expect((await connection.ended).length).toBe(0);
   });
 
-  it('goes on after a client that left in the middle of its body', async () => {
+  it('keeps serving after a client that disconnected in the middle of its body', async () => {
     const { raw, broadcast } = await startServer();
     for (const leave of ['destroy', 'resetAndDestroy'] as const) {
       const connection = await raw();

@@ -62,7 +62,7 @@ function connectMany(port: number, count: number): Promise<TestClient[]> {
 }
 
 describe('WEB_CONCURRENCY', () => {
-  it('serves from several processes, with every broadcast at all of them and counted once', async () => {
+  it('serves from several processes: each broadcast reaches all of them and is counted once', async () => {
     const { port, url, workers } = await startCluster({ METRICS: 'true' });
     expect(new Set(workers()).size).toBe(2);
     const clients = (await connectToEach(port, workers())).flat();
@@ -81,7 +81,7 @@ describe('WEB_CONCURRENCY', () => {
     expect(metrics).toContain('bifrost_deliveries_total 56\n');
   });
 
-  it('replaces a worker that dies; those of the others go on', async () => {
+  it('replaces a worker that dies while the connections of the others stay open', async () => {
     const { program, port, url, workers } = await startCluster();
     const [victim = 0, other = 0] = workers();
     const [lost = [], kept = []] = await connectToEach(port, [victim, other]);
@@ -95,7 +95,7 @@ describe('WEB_CONCURRENCY', () => {
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'drains all of them on %s, however many hear it',
+    'drains all processes on %s, whether one or all of them receive it',
     async (signal) => {
       const { program, port, workers } = await startCluster();
       const clients = await connectMany(port, 8);
@@ -108,7 +108,7 @@ describe('WEB_CONCURRENCY', () => {
     },
   );
 
-  it('ends the workers when the primary has vanished', async () => {
+  it('ends the workers when the primary has been killed', async () => {
     const { program, port } = await startCluster();
     const clients = await connectMany(port, 4);
     program.child.kill('SIGKILL');
@@ -127,7 +127,7 @@ describe('WEB_CONCURRENCY', () => {
     expect(await program.ended).toEqual({ code: null, signal: 'SIGHUP' });
   });
 
-  it('makes one development secret for all', async () => {
+  it('makes one development secret for all processes', async () => {
     const folder = await temporaryFolder();
     const program = startProgram(folder, { WEB_CONCURRENCY: '2' });
     await program.prints(/listens on[\s\S]*listens on/);
@@ -136,7 +136,7 @@ describe('WEB_CONCURRENCY', () => {
     expect(program.output.match(/JWT_SECRET was not set/g)).toHaveLength(1);
   });
 
-  it('gives a worker that takes the place of another the same configuration, whatever .env says by then', async () => {
+  it('gives a worker that replaces another the same configuration, even if .env has changed', async () => {
     const folder = await temporaryFolder();
     const program = startProgram(folder, { JWT_SECRET: SECRET, WEB_CONCURRENCY: '2' });
     await program.prints(/listens on[\s\S]*listens on/);
@@ -146,7 +146,7 @@ describe('WEB_CONCURRENCY', () => {
     expect(program.output.match(/"maxChannelLength":255/g)).toHaveLength(3);
   });
 
-  it('gives up when its port is taken', async () => {
+  it('ends with an error when its port is taken', async () => {
     const { port } = await startCluster();
     const program = startProgram(await temporaryFolder(), {
       JWT_SECRET: SECRET,

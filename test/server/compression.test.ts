@@ -79,7 +79,7 @@ describe('COMPRESSION', () => {
     }
   });
 
-  it('closes with 1007 at what claims to be compressed and is not, and logs that code', async () => {
+  it('closes with 1007 on a frame marked as compressed that is not, and logs that code', async () => {
     const { lines, log } = recordingLog('debug');
     const { raw, server } = await startServer(ON, log);
     const connection = await raw();

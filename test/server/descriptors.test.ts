@@ -18,7 +18,7 @@ async function openIdle(port: number, sockets: Socket[]): Promise<void> {
 }
 
 describe.each(['1', '2'])('file descriptors that run out, with %s process(es)', (processes) => {
-  it('are told and counted, and the server serves again when there are some', async () => {
+  it('are logged and counted, and the server accepts connections again when some are free', async () => {
     const program = startProgramWithFiles(FILES, await temporaryFolder(), {
       JWT_SECRET: SECRET,
       WEB_CONCURRENCY: processes,

@@ -38,7 +38,7 @@ describe('a connection', () => {
     expect(await connection.take(2)).toEqual(Buffer.from([0x89, 0]));
   });
 
-  it('lives on as long as it answers', async () => {
+  it('stays open as long as it answers pings', async () => {
     fakeClock();
     const { connect, stats } = await startServer();
     const client = await (await connect()).subscribe('a');
@@ -52,7 +52,7 @@ describe('a connection', () => {
     expect(await stats()).toEqual({ deliveries: 1, connected: 1 });
   });
 
-  it('is ended when no pong has come by the next beat; nothing of it stays', async () => {
+  it('is closed when no pong has come by the next ping, and unsubscribed', async () => {
     fakeClock();
     const { connect, stats, broadcast } = await startServer();
     const silent = await (await connect({ autoPong: false })).subscribe('a');
@@ -67,7 +67,7 @@ describe('a connection', () => {
     expect(await broadcast('a', {})).toBe(0);
   });
 
-  it('is ended for good when it does not even answer the close frame', async () => {
+  it('is destroyed when it does not answer the close frame either', async () => {
     fakeClock();
     const { raw, stats } = await startServer({ AUTH_TIMEOUT_SECONDS: '0' });
     const connection = await raw();
@@ -93,7 +93,7 @@ describe('a connection', () => {
   });
 });
 
-describe('a program that stood still', () => {
+describe('a process that was suspended', () => {
   async function start(env: Record<string, string>) {
     const program = startProgram(await temporaryFolder(), { JWT_SECRET: SECRET, ...env });
     const url = `ws://127.0.0.1:${await program.listening()}/subscribe`;
@@ -110,7 +110,7 @@ describe('a program that stood still', () => {
     };
   }
 
-  it('reads the pongs that came meanwhile before it judges', async () => {
+  it('reads the pongs that came meanwhile before it closes connections for missing ones', async () => {
     const { connect, standsStillWhile } = await start({ PING_INTERVAL_SECONDS: '1' });
     const { socket, closed } = await connect();
     await once(socket, 'ping');
@@ -124,7 +124,7 @@ describe('a program that stood still', () => {
     expect(await Promise.race([once(socket, 'ping'), closed])).toEqual([Buffer.alloc(0)]);
   });
 
-  it('reads the tokens that came meanwhile before it misses them', async () => {
+  it('reads the tokens that came meanwhile before it closes connections for missing ones', async () => {
     const { connect, standsStillWhile } = await start({ AUTH_TIMEOUT_SECONDS: '1' });
     const client = await connect();
     await client.ping();

@@ -4,7 +4,7 @@ import { startServer } from '../support/server.ts';
 import { sign } from '../support/tokens.ts';
 
 describe('GET /', () => {
-  it('tells a person what is running here', async () => {
+  it('says which server is running here', async () => {
     const { url } = await startServer();
     const response = await fetch(url);
     expect(response.status).toBe(200);
@@ -141,7 +141,7 @@ describe('every route', () => {
     await connection.ended;
   });
 
-  it('sends no CORS fields and does not say what it is made of', async () => {
+  it('sends no CORS fields and no Server or X-Powered-By', async () => {
     const { url } = await startServer();
     for (const path of ['/', '/info.json', '/broadcast', '/nowhere']) {
       const { headers } = await fetch(url + path, { headers: { Origin: 'https://example.com' } });
@@ -219,7 +219,7 @@ describe('requests sent before the answer to the last one', () => {
     expect((await connection.ended).length).toBe(0);
   });
 
-  it('are answered when an upgrade to be ignored is among them', async () => {
+  it('are answered although one of them asks for an upgrade that is ignored', async () => {
     const { raw } = await startServer();
     const connection = await raw();
     // More often than a socket may have listeners before Node warns of a leak.
@@ -258,7 +258,7 @@ describe('requests sent before the answer to the last one', () => {
     expect(await broadcast('a', {})).toBe(0);
   });
 
-  it('cannot hide in the body of one whose upgrade is ignored', async () => {
+  it('are not read from the body of a request whose upgrade is ignored', async () => {
     const { raw } = await startServer();
     const connection = await raw();
     const hidden = 'GET /info.json HTTP/1.1\r\nHost: x\r\n\r\n';
@@ -273,7 +273,7 @@ describe('requests sent before the answer to the last one', () => {
 });
 
 describe("what Node's parser refuses", () => {
-  it('is not answered behind an answer that has begun', async () => {
+  it('gets no error answer after the first byte of another answer', async () => {
     const { raw } = await startServer({ MAX_BODY_BYTES: '1000' });
     const connection = await raw();
     const chunk = `800\r\n${'x'.repeat(0x800)}\r\n`;

@@ -7,7 +7,7 @@ import { SECRET, sign } from '../support/tokens.ts';
 /** Of 700 KB each: more than 64 MiB, which is what may wait. */
 const FLOOD = 110;
 
-it('broadcasts are refused while the first process hangs, and get through when it goes on', async () => {
+it('broadcasts are refused while the first process hangs, and delivered when it continues', async () => {
   const program = startProgram(await temporaryFolder(), {
     JWT_SECRET: SECRET,
     WEB_CONCURRENCY: '2',

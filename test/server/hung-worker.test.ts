@@ -39,7 +39,7 @@ function kill(pid: number, signal: NodeJS.Signals): void {
 }
 
 describe('a worker that hangs', () => {
-  it('is killed when it leaves too much unread, and replaced', async () => {
+  it('is killed and replaced when too many unread messages wait for it', async () => {
     const { program, port, url, victim, other } = await startCluster();
     // Nobody else accepts a connection now, so the subscription is the victim's.
     kill(other, 'SIGSTOP');
@@ -67,7 +67,7 @@ describe('a worker that hangs', () => {
     expect(await answer.json()).toEqual({ message: 'Success', deliveries: 1 });
   });
 
-  it('does not hold up the end', async () => {
+  it('does not delay the shutdown', async () => {
     const { program, victim } = await startCluster({ DRAIN_SECONDS: '0.5' });
     kill(victim, 'SIGSTOP');
     const start = performance.now();
@@ -79,7 +79,7 @@ describe('a worker that hangs', () => {
     );
   });
 
-  it('holds up no scrape of the metrics', async () => {
+  it('does not delay the metrics', async () => {
     const { url, victim } = await startCluster({ METRICS: 'true' });
     kill(victim, 'SIGSTOP');
     const start = performance.now();
@@ -91,7 +91,7 @@ describe('a worker that hangs', () => {
 });
 
 describe('a worker that cannot be started', () => {
-  it('is tried again', async () => {
+  it('is started again later', async () => {
     const { program, victim } = await startCluster();
     const { pid } = program.child;
     const limit = async (files: number) => {

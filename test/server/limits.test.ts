@@ -33,7 +33,7 @@ describe('a slow reader', () => {
     return connection;
   }
 
-  it('is told 4429 and ended; the others have every message', async () => {
+  it('is closed with 4429 while the other subscribers receive every message', async () => {
     const { connect, broadcast, stats } = await startServer(LIMITS);
     const slow = await (await connect()).subscribe('a');
     const others = [await connect(), await connect()];
@@ -51,7 +51,7 @@ describe('a slow reader', () => {
     for (const client of others) expect(await client.next()).toEqual({ event: 'fence' });
   });
 
-  it('is ended for good although it never reads again', async () => {
+  it('is destroyed although it never reads the close frame', async () => {
     const { raw, broadcast, stats, server } = await startServer(LIMITS);
     await subscribedButDeaf(raw);
     while ((await stats()).connected === 1) await broadcast('a', { PAYLOAD });
@@ -60,7 +60,7 @@ describe('a slow reader', () => {
     await server.close();
   });
 
-  it('is ended for good by the next ping but one when it has ended its own side too', async () => {
+  it('is destroyed by the second ping after its close when it has sent a FIN', async () => {
     fakeClock();
     const { raw, broadcast, stats, server } = await startServer({
       MAX_BUFFERED_BYTES: '100000000',
@@ -77,7 +77,7 @@ describe('a slow reader', () => {
     await server.close();
   });
 
-  it('is not read on while thousands of its own answers wait', async () => {
+  it('is not read while thousands of answers to it wait to be sent', async () => {
     const { connect, stats } = await startServer();
     const client = await connect();
     // Each is confirmed, so each of these small messages asks for half a megabyte.
@@ -88,7 +88,7 @@ describe('a slow reader', () => {
     expect(await stats()).toEqual({ deliveries: 55_000, connected: 1 });
   });
 
-  it('is not who has read everything and is then sent a burst', async () => {
+  it('is not a client that has read everything before a burst of messages', async () => {
     const { connect } = await startServer({ MAX_BODY_BYTES: '500', MAX_BUFFERED_BYTES: '1000' });
     const client = await connect();
     const channels = Array.from({ length: 1_000 }, (_, n) => `channel:${n}`);
@@ -98,7 +98,7 @@ describe('a slow reader', () => {
 });
 
 describe('AUTH_TIMEOUT_SECONDS', () => {
-  it('ends who has shown no valid token in 30 s', async () => {
+  it('closes connections that have sent no valid token within 30 s', async () => {
     fakeClock();
     const { connect } = await startServer();
     const client = await connect();
@@ -113,7 +113,7 @@ describe('AUTH_TIMEOUT_SECONDS', () => {
     expect(await client.closed).toEqual({ code: 4408, reason: 'Authentication timeout' });
   });
 
-  it('is stopped by a valid token, even one without channels', async () => {
+  it('spares connections that have sent a valid token, even one without channels', async () => {
     fakeClock();
     const { connect } = await startServer({ PING_INTERVAL_SECONDS: '80000' });
     const client = (await connect()).authenticate(sign({ channels: [] }));
@@ -122,7 +122,7 @@ describe('AUTH_TIMEOUT_SECONDS', () => {
     await client.ping();
   });
 
-  it('never ends anyone when it is 0', async () => {
+  it('closes no connection when it is 0', async () => {
     fakeClock();
     const { connect } = await startServer({
       AUTH_TIMEOUT_SECONDS: '0',
@@ -184,20 +184,20 @@ describe('ENFORCE_TOKEN_EXPIRY', () => {
     ['is not moved by a token of another channel', 'a:100 b:500', 100],
     ['is not moved by a token of another channel that lives for ever', 'a:100 b', 100],
     ['closes when the first of all channels is no longer good', 'a+b:300 c:100 d:200', 100],
-    ['wants each channel renewed', 'a+b:100 b:500', 100],
+    ['needs a fresher token for each channel', 'a+b:100 b:500', 100],
     [
       'takes the latest of the tokens that named a channel, whatever their order',
       'a:300 a:100',
       300,
     ],
     ['lets a channel live for ever that a token without exp has named', 'a a:100', Infinity],
-    ['goes by the newest token where there are no channels', ':300 :100', 100],
-    ['goes by the channels once there are some', ':100 a:200 :100', 200],
+    ['uses the exp of the newest token while there are no channels', ':300 :100', 100],
+    ['uses the exp of the channels once there are some', ':100 a:200 :100', 200],
   ])('%s', async (_, tokens, expected) => {
     expect(await lifetime(tokens)).toBe(expected);
   });
 
-  it('goes by the clock on the wall, also where the process stood still', async () => {
+  it('compares exp with the wall clock, also after the process was suspended', async () => {
     fakeClock();
     const { connect } = await startServer(ON);
     const client = (await connect()).authenticate(sign({ channels: ['a'], exp: now() + 100 }));
@@ -218,7 +218,7 @@ describe('ENFORCE_TOKEN_EXPIRY', () => {
     expect(deadlines).toHaveBeenCalledTimes(1);
   });
 
-  it('lets a token without exp live', async () => {
+  it('never closes for a token without exp', async () => {
     fakeClock();
     const { connect } = await startServer(ON);
     const client = await (await connect()).subscribe('a');
@@ -230,7 +230,7 @@ describe('ENFORCE_TOKEN_EXPIRY', () => {
 describe('JWT_SECRET_PREVIOUS', () => {
   const OLD = 'an older secret that app servers still use '.repeat(2);
 
-  it('lets tokens of older secrets through, for broadcasts and subscriptions', async () => {
+  it('accepts tokens signed with older secrets, for broadcasts and subscriptions', async () => {
     const { connect, post } = await startServer({
       JWT_SECRET_PREVIOUS: `${'x'.repeat(64)},${OLD}`,
     });
@@ -245,7 +245,7 @@ describe('JWT_SECRET_PREVIOUS', () => {
     }
   });
 
-  it('lets no other secret through', async () => {
+  it('accepts no token signed with any other secret', async () => {
     const { post } = await startServer({ JWT_SECRET_PREVIOUS: OLD });
     const token = sign({ channel: 'a', message: {} }, { secret: 'y'.repeat(64) });
     expect((await post(JSON.stringify({ token }))).status).toBe(400);
@@ -253,7 +253,7 @@ describe('JWT_SECRET_PREVIOUS', () => {
 });
 
 describe('MAX_CONNECTIONS', () => {
-  it('answers 503 before the upgrade, until somebody leaves', async () => {
+  it('answers upgrades with 503 until a connection closes', async () => {
     const { connect, raw } = await startServer({ MAX_CONNECTIONS: '2' });
     const [first] = [await connect(), await connect()];
 
@@ -272,7 +272,7 @@ describe('MAX_CONNECTIONS', () => {
 });
 
 describe('MAX_CHANNELS_PER_CONNECTION', () => {
-  it('counts distinct channels held and new, and joins none of too many', async () => {
+  it('counts distinct channels of all tokens of a connection, and subscribes to none of a token that exceeds it', async () => {
     const { connect, stats } = await startServer({ MAX_CHANNELS_PER_CONNECTION: '3' });
     const client = await (await connect()).subscribe('a', 'b', 'b', 'a');
     await client.subscribe('a', 'c', 'c');
@@ -339,7 +339,7 @@ describe('ALLOWED_ORIGINS', () => {
 });
 
 describe('GET /healthz', () => {
-  it('answers 200 while all is well', async () => {
+  it('answers 200 while the server is healthy', async () => {
     const { url } = await startServer();
     const response = await fetch(`${url}/healthz`);
     expect(response.status).toBe(200);

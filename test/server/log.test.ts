@@ -22,7 +22,7 @@ function sumUp(lines: readonly Record<string, unknown>[]): Record<string, number
 }
 
 describe('the log', () => {
-  it('says of each connection that was authenticated who it was and why it ended', async () => {
+  it('has a line for each authenticated connection with its user and close reason', async () => {
     const { lines, log } = recordingLog('info');
     const { connect, stats } = await startServer({}, log);
     const alice = await (await connect()).subscribe('a', 'b');
@@ -40,7 +40,7 @@ describe('the log', () => {
     ]);
   });
 
-  it('sums up those that were not, by code, with a line each at debug', async () => {
+  it('counts unauthenticated disconnects by code, with a line for each at debug', async () => {
     const { lines, log } = recordingLog('debug');
     const { connect, server } = await startServer({}, log);
     for (let n = 0; n < 3; n += 1) await (await connect()).authenticate('garbage').closed;
@@ -77,7 +77,7 @@ describe('the log', () => {
     expect(await logged('websockets disconnected')).toMatchObject({ codes: { 4401: 1 } });
   });
 
-  it('sums up those of a drain, whoever they were', async () => {
+  it('counts the disconnects of a drain by code, with no line for each', async () => {
     const { lines, log } = recordingLog('info');
     const { connect, server } = await startServer({}, log);
     for (let n = 0; n < 5; n += 1) await (await connect()).subscribe('a');
@@ -88,7 +88,7 @@ describe('the log', () => {
     expect(lines.at(-1)?.['msg']).toBe('closed');
   });
 
-  it('says at debug what was broadcast where, but never what', async () => {
+  it('has the channel of each broadcast at debug, but never its message', async () => {
     const { lines, log } = recordingLog('trace');
     const { connect, broadcast, post, url, raw } = await startServer({}, log);
     const client = await (await connect()).subscribe('a');
@@ -117,7 +117,7 @@ describe('the log', () => {
     }
   });
 
-  it('says whose broadcasts are refused, once in a while', async () => {
+  it('names the address of a refused broadcast, at most once in 10 s', async () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const { lines, log } = recordingLog('info');
     const { post } = await startServer({ TRUST_PROXY: '1' }, log);

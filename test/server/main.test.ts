@@ -7,7 +7,7 @@ import { startServer } from '../support/server.ts';
 import { SECRET, sign } from '../support/tokens.ts';
 
 describe('the program', () => {
-  it('serves, and ends with 0 on SIGTERM, however often it comes', async () => {
+  it('serves, and ends with 0 on any number of SIGTERMs', async () => {
     const program = startProgram(await temporaryFolder(), { JWT_SECRET: SECRET });
     const port = await program.listening();
     const client = await connectClient(`ws://127.0.0.1:${port}/subscribe`);
@@ -60,7 +60,7 @@ describe('the program', () => {
     expect(program.output).not.toContain(SECRET);
   });
 
-  it('says in one line at the start what it runs with, except its secrets', async () => {
+  it('logs its configuration in one line at the start, without secrets', async () => {
     const program = startProgram(await temporaryFolder(), {
       JWT_SECRET: SECRET,
       JWT_SECRET_PREVIOUS: 'an-older-one',

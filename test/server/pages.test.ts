@@ -29,7 +29,7 @@ function hashesOf(html: string, tag: string): string[] {
 }
 
 describe.each(['/', '/test', '/test/'])('the page %s', (path) => {
-  it('is HTML that a browser takes for nothing else', async () => {
+  it('is HTML that a browser does not sniff as another type', async () => {
     const { url } = await startServer(DEVELOPMENT);
     const response = await fetch(url + path);
     expect(response.status).toBe(200);
@@ -121,7 +121,7 @@ describe('the playground', () => {
     },
   );
 
-  it('has a meaning and an advice for every reason to hang up, and for what ws and browsers say', async () => {
+  it('has a meaning and an advice for every close code of the server, of ws and of browsers', async () => {
     const { url } = await startServer(DEVELOPMENT);
     const html = await (await fetch(`${url}/test`)).text();
     const rows = new Map(
@@ -191,7 +191,7 @@ describe('POST /test/token', () => {
     expect(await alice.closed).toEqual({ code: 4401, reason: 'Not Authorized!' });
   });
 
-  it('answers JSON that nobody keeps', async () => {
+  it('answers JSON that is not cached', async () => {
     const { ask } = await startMint();
     const { headers } = await ask({ claims: {} });
     expect(headers.get('content-type')).toBe('application/json');
@@ -235,7 +235,7 @@ describe('POST /test/token', () => {
     expect((await connection.reply()).status).toBe(status);
   });
 
-  it('answers 403 to an origin that its own is only the beginning of', async () => {
+  it('answers 403 to an origin that only begins with its own', async () => {
     const { ask, port } = await startMint();
     const response = await ask({ claims: {} }, { Origin: `http://127.0.0.1:${port}.evil.example` });
     expect(response.status).toBe(403);

@@ -7,7 +7,7 @@ import { startServer } from '../support/server.ts';
 import { sign } from '../support/tokens.ts';
 
 describe('close', () => {
-  it('says goodbye with 1001 to every socket', async () => {
+  it('closes every websocket with 1001', async () => {
     const { server, connect } = await startServer();
     const clients = [await connect(), await (await connect()).subscribe('a')];
 
@@ -18,7 +18,7 @@ describe('close', () => {
     }
   });
 
-  it('ends a peer that does not answer the close frame', async () => {
+  it('destroys the connection of a peer that does not answer the close frame', async () => {
     const { server, raw } = await startServer();
     const connection = await raw();
     connection.write(handshake());
@@ -27,7 +27,7 @@ describe('close', () => {
     expect((await connection.ended).subarray(0, 4)).toEqual(Buffer.from([0x88, 22, 3, 233]));
   });
 
-  it('may be called twice; both wait for the same end', async () => {
+  it('may be called twice: both calls wait for the same shutdown', async () => {
     const { server, connect } = await startServer();
     await connect();
     expect(server.close()).toBe(server.close());
@@ -57,7 +57,7 @@ describe('a draining server', () => {
     return { ...server, closed, second };
   }
 
-  it('tells health checks, sends keep-alive clients away and still delivers', async () => {
+  it('answers health checks with 503, ends keep-alive connections and still delivers broadcasts', async () => {
     const { url, broadcast, second, closed } = await drain();
 
     const health = await fetch(`${url}/healthz`);
@@ -103,7 +103,7 @@ describe('a draining server', () => {
     await closed;
   });
 
-  it('does not wait for a post that never ends', async () => {
+  it('does not wait for a request whose body never ends', async () => {
     const { server, raw } = await startServer();
     const connection = await raw();
     connection.write('POST /broadcast HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n');

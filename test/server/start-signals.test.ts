@@ -39,7 +39,7 @@ describe('SIGTERM', () => {
   );
 
   it.each(['begins', 'listens for messages', 'looks up its host'])(
-    'ends workers that have just come so far: %s',
+    'ends workers that are starting: %s',
     async (moment) => {
       const program = await startSlowly({ WEB_CONCURRENCY: '2' });
       await reached(program, 'worker', moment);
@@ -50,7 +50,7 @@ describe('SIGTERM', () => {
   );
 
   it.each(['begins', 'listens for messages', 'looks up its host'])(
-    'ends a worker that takes the place of another and has just come so far: %s',
+    'ends a starting worker that replaces another: %s',
     async (moment) => {
       const program = await startSlowly({ WEB_CONCURRENCY: '2', HOLD_MS: '100' });
       const victim = await reached(program, 'worker', 'looks up its host', 2);
@@ -77,7 +77,7 @@ describe('SIGTERM', () => {
 });
 
 describe('SIGHUP', () => {
-  it('reaches workers that have read the old certificate and do not listen for orders yet', async () => {
+  it('reaches workers that have read the old certificate but do not listen for messages yet', async () => {
     const folder = await temporaryFolder();
     const files = { TLS_CERT_FILE: join(folder, 'cert'), TLS_KEY_FILE: join(folder, 'key') };
     const use = async (name: string) => {

@@ -32,13 +32,13 @@ describe('GET /subscribe', () => {
     },
   );
 
-  it('is silent: the first thing a client hears is the answer to what it says', async () => {
+  it('sends nothing before the first message of the client', async () => {
     const { connect } = await startServer();
     const client = await connect();
     expect(await client.send({ event: 'ping' }).nextText()).toBe('{"event":"pong"}');
   });
 
-  it('hears what comes in one packet with the handshake', async () => {
+  it('answers messages that arrive in the packet of the handshake', async () => {
     const { raw } = await startServer();
     const connection = await raw();
     connection.write(Buffer.concat([Buffer.from(handshake()), clientFrame('{"event":"ping"}')]));
@@ -161,7 +161,7 @@ describe('authenticate', () => {
     expect(await stats()).toEqual({ deliveries: 0, connected: 0 });
   });
 
-  it('looks at exp when the token arrives, not afterwards', async () => {
+  it('checks exp when the token arrives, not afterwards', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     const { connect, broadcast } = await startServer();
     const token = sign({ channels: ['a'], exp: now() });
@@ -307,7 +307,7 @@ describe('a message of a client', () => {
 });
 
 describe('the answers', () => {
-  it('come in the order of the questions', async () => {
+  it('come in the order of the messages', async () => {
     const { connect } = await startServer();
     const client = await connect();
     for (let n = 0; n < 20; n += 1) {
@@ -320,7 +320,7 @@ describe('the answers', () => {
     }
   });
 
-  it('that still wait are written before a close frame of ours', async () => {
+  it('that wait are written before a close frame of the server', async () => {
     const { connect } = await startServer();
     const client = await connect();
     client

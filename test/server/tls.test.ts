@@ -57,7 +57,7 @@ describe('with a certificate', () => {
     expect(await client.next()).toEqual({ n: 1 });
   });
 
-  it('goes on after clients that speak no TLS or leave in the middle of it', async () => {
+  it('keeps serving after clients that send no TLS or disconnect during the handshake', async () => {
     const { port, raw } = await startServer(FILES);
     for (const bytes of ['GET / HTTP/1.1\r\nHost: x\r\n\r\n', '\x16\x03\x01\x02\x00\x01', '\0']) {
       const connection = await raw();
@@ -68,14 +68,14 @@ describe('with a certificate', () => {
     await connectTls(port);
   });
 
-  it('waits for nobody who never begins to speak TLS', async () => {
+  it('closes connections that never begin a TLS handshake', async () => {
     const { server, raw } = await startServer(FILES);
     const connection = await raw();
     await server.close();
     await connection.ended.catch(() => {});
   });
 
-  it('picks up a changed one on SIGHUP, drops nobody and keeps it when the next is broken', async () => {
+  it('is reloaded on SIGHUP without closing connections, and kept when the new one is broken', async () => {
     const folder = await temporaryFolder();
     const files = {
       TLS_CERT_FILE: join(folder, 'cert.pem'),

@@ -144,7 +144,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('a node whose bus comes and goes', () => {
+describe('a node whose bus is lost and reconnected', () => {
   async function startNode(env: Record<string, string> = {}) {
     const bus = new ManualBus();
     const node = await startServer(env, silent, { bus });
@@ -154,7 +154,7 @@ describe('a node whose bus comes and goes', () => {
 
   const token = sign({ channel: 'a', message: { n: 1 } });
 
-  it('refuses broadcasts while it is away, and says so to health checks', async () => {
+  it('refuses broadcasts and fails health checks while the bus is unavailable', async () => {
     const { bus, node, health } = await startNode({ METRICS: 'true' });
     const refused = await node.post(JSON.stringify({ token }));
     expect(refused.status).toBe(503);
@@ -172,7 +172,7 @@ describe('a node whose bus comes and goes', () => {
     expect((await fetch(`${node.url}/info.json`)).status).toBe(200);
   });
 
-  it('drops what other programs publish under its prefix, counts it and says so once', async () => {
+  it('drops texts of other programs under its prefix, counts them and logs that once', async () => {
     const { log, lines } = recordingLog('warn');
     const bus = new ManualBus();
     const node = await startServer({ METRICS: 'true' }, log, { bus });
@@ -191,7 +191,7 @@ describe('a node whose bus comes and goes', () => {
     ]);
   });
 
-  it('withholds confirmations until it is there; pongs may overtake them', async () => {
+  it('sends confirmations only when the bus is available, and pongs at once', async () => {
     const { bus, node } = await startNode();
     const client = await node.connect();
     client.authenticate(sign({ channels: ['a', 'b', 'a'] }));
@@ -205,7 +205,7 @@ describe('a node whose bus comes and goes', () => {
     }
   });
 
-  it('leaves a socket that waits for it under the authentication clock', async () => {
+  it('keeps the authentication timeout for a connection that waits for the bus', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
     const { node } = await startNode({ PING_INTERVAL_SECONDS: '80000' });
     const client = (await node.connect()).authenticate(sign({ channels: ['a'] }));
@@ -214,7 +214,7 @@ describe('a node whose bus comes and goes', () => {
     expect(await client.closed).toEqual({ code: 4408, reason: 'Authentication timeout' });
   });
 
-  it('does not collect confirmations without end', async () => {
+  it('bounds the confirmations that wait for the bus', async () => {
     const { node } = await startNode({ MAX_CHANNELS_PER_CONNECTION: '10' });
     const client = await node.connect();
     const channels = Array.from({ length: 10 }, (_, n) => `${n}`);
@@ -234,7 +234,7 @@ describe('a node whose bus comes and goes', () => {
     for (let n = 0; n < 100; n += 1) await other.ping();
   }
 
-  it('keeps a few tokens of a socket that wait for it and reads no more until it is there', async () => {
+  it('keeps a few tokens of a connection and stops reading until the bus is available', async () => {
     const { bus, node } = await startNode();
     const client = await node.connect();
     for (let n = 0; n < MANY_TOKENS; n += 1) {
@@ -255,7 +255,7 @@ describe('a node whose bus comes and goes', () => {
     expect(await client.next()).toEqual({ event: 'pong' });
   });
 
-  describe('and a socket that is not read on meanwhile', () => {
+  describe('a connection that is not read while the bus is unavailable', () => {
     function fakeClock() {
       vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
     }
@@ -279,7 +279,7 @@ describe('a node whose bus comes and goes', () => {
     const PONG = clientFrame('', { first: 0x8a });
     const GOODBYE = clientFrame(Buffer.from([0x11, 0x38]), { first: 0x88 });
 
-    it('goes on pinging it, and does not miss pongs that it does not read', async () => {
+    it('is pinged, and not closed for pongs that are not read', async () => {
       fakeClock();
       const { bus, connection } = await startFlooded();
       for (let beat = 0; beat < 4; beat += 1) {
@@ -298,7 +298,7 @@ describe('a node whose bus comes and goes', () => {
       expect(received.toString('latin1').replaceAll(frame.toString('latin1'), '')).toBe('\x89\0');
     });
 
-    it('ends it when it does not answer afterwards either', async () => {
+    it('is closed when it does not answer afterwards either', async () => {
       fakeClock();
       const { bus, connection } = await startFlooded();
       for (let beat = 0; beat < 4; beat += 1) vi.advanceTimersByTime(BEAT_MS);
@@ -310,7 +310,7 @@ describe('a node whose bus comes and goes', () => {
       );
     });
 
-    it('forgets it when its peer has gone', async () => {
+    it('is removed when its peer has disconnected', async () => {
       fakeClock();
       const { node, connection } = await startFlooded();
       connection.socket.resetAndDestroy();
@@ -321,7 +321,7 @@ describe('a node whose bus comes and goes', () => {
       }
     });
 
-    it('leaves it under the authentication clock, and takes its goodbye', async () => {
+    it('keeps its authentication timeout, and may send its close frame', async () => {
       fakeClock();
       const { node, connection } = await startFlooded({ authenticated: false });
       vi.advanceTimersByTime(30_500);
@@ -349,7 +349,7 @@ describe('a node whose bus comes and goes', () => {
       vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance', 'Date'] });
     }
 
-    it('ends a socket whose token expires before it is there', async () => {
+    it('closes a connection whose token expires before the bus is available', async () => {
       fakeClock();
       const { node } = await startNode(ON);
       const client = await node.connect();
@@ -362,7 +362,7 @@ describe('a node whose bus comes and goes', () => {
       expect(await node.stats()).toEqual({ deliveries: 0, connected: 0 });
     });
 
-    it('keeps a socket whose fresh token came in time and waits for it', async () => {
+    it('keeps a connection whose fresh token came in time and waits for the bus', async () => {
       fakeClock();
       const { bus, node } = await startNode(ON);
       await bus.comeUp();
@@ -384,7 +384,7 @@ describe('a node whose bus comes and goes', () => {
     });
   });
 
-  it('counts the channels that wait for it', async () => {
+  it('counts channels that wait for the bus against MAX_CHANNELS_PER_CONNECTION', async () => {
     const { node } = await startNode({ MAX_CHANNELS_PER_CONNECTION: '2' });
     const client = await node.connect();
     client.authenticate(sign({ channels: ['a', 'b'] })).authenticate(sign({ channels: ['b'] }));
@@ -430,7 +430,7 @@ describe('DistributedBroker', () => {
   const subscriber = { deliver: () => true };
   const broadcast = { channel, message: '{"n":1}' };
 
-  it('asks the bus for a channel with its first subscriber and no longer with its last', async () => {
+  it('subscribes on the bus with the first subscriber of a channel and unsubscribes with the last', async () => {
     const { bus, broker } = createBroker();
     await bus.comeUp();
     const other = { deliver: () => true };
@@ -451,7 +451,7 @@ describe('DistributedBroker', () => {
     expect(bus.unsubscribed).toEqual([['p:channel:a']]);
   });
 
-  it('waits for a new confirmation when a channel was left and subscribed again meanwhile', async () => {
+  it('waits for a new confirmation when a channel was unsubscribed and subscribed again meanwhile', async () => {
     const { bus, broker } = createBroker();
     await bus.comeUp();
     const subscribed = vi.fn();
@@ -467,7 +467,7 @@ describe('DistributedBroker', () => {
     expect(subscribed.mock.calls).toEqual([['again']]);
   });
 
-  it('forgets who leaves while it is away, though others wait for the same channel', async () => {
+  it('removes a subscriber that leaves during an outage while others wait for the same channel', async () => {
     const { bus, broker } = createBroker();
     const subscribed = vi.fn();
     broker.subscribe(subscriber, [channel], () => subscribed('stayed'));
@@ -480,7 +480,7 @@ describe('DistributedBroker', () => {
     expect(subscribed.mock.calls).toEqual([['stayed']]);
   });
 
-  it('takes what was confirmed to a join before a loss for unconfirmed after it', async () => {
+  it('waits for a new confirmation after a loss, also for channels that were confirmed before it', async () => {
     const { bus, broker } = createBroker();
     await bus.comeUp();
     const late = 'late' as Channel;
@@ -511,7 +511,7 @@ describe('DistributedBroker', () => {
     expect(subscribed).toHaveBeenCalledTimes(1);
   });
 
-  it('renews everything after a loss before it is available again', async () => {
+  it('renews all subscriptions after a loss before it is available again', async () => {
     const { bus, broker, changes } = createBroker();
     await bus.comeUp();
     broker.subscribe(subscriber, [channel], () => {});
@@ -534,7 +534,7 @@ describe('DistributedBroker', () => {
     expect(changes).toEqual([true, false, true]);
   });
 
-  it('takes no confirmation from before a loss for one after it', async () => {
+  it('ignores confirmations that arrive after a loss for requests from before it', async () => {
     const { bus, broker } = createBroker();
     await bus.comeUp();
     let isSubscribed = false;
@@ -565,7 +565,7 @@ describe('DistributedBroker', () => {
     expect(await published).toEqual({ deliveries: 7, isPartial: false });
   });
 
-  it('answers what is there at the deadline, and says that it is partial', async () => {
+  it('answers the sum so far at the deadline, and says that it is partial', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const { bus, broker } = createBroker();
     await bus.comeUp();
@@ -605,7 +605,7 @@ describe('DistributedBroker', () => {
   });
 
   it.each(['never comes back', 'is not sent'])(
-    'gives up a bus on which what it publishes to itself %s',
+    'resets a bus on which a text to its own topic %s',
     async (what) => {
       vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
       const { bus, broker } = createBroker();
@@ -625,7 +625,7 @@ describe('DistributedBroker', () => {
     },
   );
 
-  it('gives up no bus for what it published before a loss', async () => {
+  it('does not reset a bus for a text published before a loss', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const { bus, broker } = createBroker();
     bus.listener?.up();
@@ -638,7 +638,7 @@ describe('DistributedBroker', () => {
     expect([bus.resets, broker.isAvailable]).toEqual([[], true]);
   });
 
-  it('leaves nothing under way that would hold up the end', async () => {
+  it('leaves no timer that would delay the shutdown', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     for (const isSubscribed of [false, true]) {
       const { bus, broker } = createBroker();
@@ -652,7 +652,7 @@ describe('DistributedBroker', () => {
     }
   });
 
-  it('tells its own counters when too many questions are open', async () => {
+  it('answers only its own counters when too many requests are open', async () => {
     const { bus, hub, broker } = createBroker();
     await bus.comeUp();
     hub.subscribe(subscriber, channel);
@@ -663,7 +663,7 @@ describe('DistributedBroker', () => {
     await Promise.all(published);
   });
 
-  it('keeps nothing of those who waited for it and left', async () => {
+  it('keeps no state for connections that closed while they waited', async () => {
     const { bus, broker } = createBroker();
     broker.subscribe(subscriber, [channel], () => {});
     const comeAndGo = () => {
@@ -739,7 +739,7 @@ describe('DistributedBroker', () => {
     expect(bus.published).toEqual([]);
   });
 
-  it('takes no answer with another count of numbers than the question has', async () => {
+  it('ignores an answer with the wrong number of values', async () => {
     const { bus, broker } = createBroker();
     await bus.comeUp();
     const published = broker.publish(broadcast);

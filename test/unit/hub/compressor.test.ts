@@ -17,12 +17,12 @@ describe('Compressor', () => {
     expect(bytes.length).toBeLessThan(126);
   });
 
-  it('leaves alone what is short', () => {
+  it('does not compress short payloads', () => {
     const short = encodeFrame('x'.repeat(200));
     expect(new Compressor().encode(short)).toBe(short);
   });
 
-  it('compresses no more in one turn than takes a few milliseconds', () => {
+  it('compresses in one event-loop turn only as much as takes a few milliseconds', () => {
     vi.useFakeTimers({ toFake: ['setImmediate'] });
     const compressor = new Compressor();
     const frames = ['a', 'b', 'c'].map((letter) => encodeFrame(letter.repeat(60_000)));

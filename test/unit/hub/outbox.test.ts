@@ -51,7 +51,7 @@ function turn() {
 }
 
 describe('Outbox', () => {
-  it('writes once a turn, and the very same bytes to all for whom the same frames wait', () => {
+  it('writes once per turn, and shares one buffer among subscribers with the same frames', () => {
     const outbox = new Outbox();
     const connections = Array.from({ length: 3 }, () => new FakeConnection(outbox));
     const frames = ['{"n":1}', '{"n":2}', '{"n":3}'].map(encodeFrame);
@@ -67,7 +67,7 @@ describe('Outbox', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('writes a frame that waits alone as it is, without a copy', () => {
+  it('writes a single frame without a copy', () => {
     const outbox = new Outbox();
     const connection = new FakeConnection(outbox);
     const frame = encodeFrame('{}');
@@ -76,7 +76,7 @@ describe('Outbox', () => {
     expect(connection.written[0]).toBe(frame.bytes);
   });
 
-  it('joins and compresses no more for 1,000 plain and 1,000 deflating subscribers than for either', () => {
+  it('joins and compresses as little for 1,000 plain and 1,000 deflating subscribers together as for each kind', () => {
     const long = 'the same words again and again, '.repeat(64);
     const round = (isDeflating: (n: number) => boolean) => {
       const hub = new Hub();
@@ -109,7 +109,7 @@ describe('Outbox', () => {
     expect(round((n) => n % 2 === 0)).toEqual({ joins: 2, compressions: 3, buffers: 2 });
   });
 
-  it('writes to a bounded number in a turn; what comes meanwhile joins what waits', () => {
+  it('writes to a bounded number of sockets per turn, and later frames join the waiting ones', () => {
     const outbox = new Outbox({ sliceOutlets: 2 });
     const connections = Array.from({ length: 5 }, () => new FakeConnection(outbox));
     const [one, two] = [encodeFrame('{"n":1}'), encodeFrame('{"n":2}')];
@@ -128,7 +128,7 @@ describe('Outbox', () => {
     }
   });
 
-  it('lets a round wait for more messages, once, when the last one had several for each', () => {
+  it('delays a flush once for more frames when the last one wrote several per socket', () => {
     const outbox = new Outbox({ flushDelayMs: 5, minDelayedOutlets: 3 });
     const connections = Array.from({ length: 3 }, () => new FakeConnection(outbox));
     const deliver = (text: string, to = connections) => {
@@ -168,7 +168,7 @@ describe('Outbox', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('ends its turn early when the messages are large', () => {
+  it('writes to fewer sockets per turn when messages are large', () => {
     const outbox = new Outbox();
     const connections = Array.from({ length: 40 }, () => new FakeConnection(outbox));
     const frame = encodeFrame('x'.repeat(1024 * 1024));
@@ -179,7 +179,7 @@ describe('Outbox', () => {
     expect(connections.every(({ written }) => written.length === 1)).toBe(true);
   });
 
-  it('keeps nothing of what it wrote', async () => {
+  it('keeps no reference to what it wrote', async () => {
     const outbox = new Outbox();
     const connection = new FakeConnection(outbox);
     connection.deliver(encodeFrame('{}'));

@@ -9,7 +9,7 @@ afterEach(() => {
 describe('DisconnectLog', () => {
   const stranger = { connection: 1, address: '::1', code: 1006, reason: undefined, channels: 0 };
 
-  it('sums up at most once a second, and says nothing of nobody', () => {
+  it('writes at most once a second, and nothing when nobody disconnected', () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const { lines, log } = recordingLog('info');
     const disconnects = new DisconnectLog(log);

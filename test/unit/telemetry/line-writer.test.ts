@@ -190,7 +190,7 @@ describe('a log that cannot be written', () => {
 });
 
 describe('the log', () => {
-  it('goes on where it stopped when it is read again, and says how many lines are missing', async () => {
+  it('continues when it is read again, and says how many lines were dropped', async () => {
     const pipe = await Pipe.open();
     const running = await start({}, { stdout: pipe.writeEnd });
     await write(running, TOO_MANY);
@@ -239,7 +239,7 @@ describe('the log', () => {
     ]);
   });
 
-  it('has its last lines written at the exit while it is read', async () => {
+  it('is written to its last line at the exit while it is read', async () => {
     const pipe = await Pipe.open();
     const running = await start({}, { stdout: pipe.writeEnd });
     await write(running, 10);
@@ -249,7 +249,7 @@ describe('the log', () => {
     expect(subjects(reader.text).slice(-12)).toEqual([...numbers(10), 'draining', 'closed']);
   });
 
-  it('has what was written before a crash', async () => {
+  it('has the lines from before a crash', async () => {
     const pipe = await Pipe.open();
     const running = await start(
       { NODE_OPTIONS: onSignal('SIGUSR2', "throw new Error('crashed on purpose')") },

@@ -21,7 +21,7 @@ describe('Clock', () => {
     };
   }
 
-  it('counts a second at most of a standstill', () => {
+  it('advances by at most a second when the process was suspended', () => {
     const { runFor, standStillFor } = createProcess();
     const clock = new Clock(100);
     const stop = clock.start(() => {});
@@ -36,7 +36,7 @@ describe('Clock', () => {
     stop();
   });
 
-  it('puts a late tick off until what has come is read; no other overtakes it', async () => {
+  it('delays a late tick until pending input has been read, without reordering ticks', async () => {
     const { runFor, standStillFor } = createProcess();
     let ticks = 0;
     const stop = new Clock(100).start(() => {
@@ -57,7 +57,7 @@ describe('Clock', () => {
     stop();
   });
 
-  it('keeps everybody on a beat of their own across a standstill', async () => {
+  it('keeps the heartbeats of connections apart when the process was suspended', async () => {
     const { runFor, standStillFor } = createProcess();
     const clock = new Clock(100);
     const heartbeat = new Heartbeat(15_000, 100, clock);

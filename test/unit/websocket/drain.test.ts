@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { spreadOver } from '../../../src/websocket/drain.ts';
 
 describe('spreadOver', () => {
-  it('takes leave of everyone once, in random order, nobody before its share of the time', async () => {
+  it('visits every item once, in random order, none before its share of the time', async () => {
     const everyone = new Set(Array.from({ length: 40 }, (_, n) => n));
     const start = performance.now();
     const left: { item: number; after: number }[] = [];
@@ -19,7 +19,7 @@ describe('spreadOver', () => {
     });
   });
 
-  it('passes over who left by itself and ends when nobody is there', async () => {
+  it('skips items that are removed meanwhile, and ends when none is left', async () => {
     const everyone = new Set([1, 2, 3]);
     const left: number[] = [];
     await spreadOver(everyone, 60_000, (item) => {

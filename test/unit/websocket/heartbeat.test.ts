@@ -50,7 +50,7 @@ describe('Heartbeat', () => {
     expect([early.log, late.log]).toEqual([ended, ended]);
   });
 
-  it('gives nobody less time to answer because it was late itself', () => {
+  it('gives each connection the full time to answer after a late tick', () => {
     const { heartbeat, pass } = start();
     const { log, connection } = silent();
     heartbeat.add(connection);
