@@ -227,18 +227,21 @@ describe('Redis that is at its limits', () => {
 });
 
 describe('one Redis', () => {
+  /** Neither node has the broadcasts of the other. */
+  async function expectSeparate(one: Node, two: Node) {
+    const mine = await (await one.connect()).subscribe('a');
+    const theirs = await (await two.connect()).subscribe('a');
+    expect(await post(one, 'a', { n: 1 })).toEqual(success(1));
+    expect(await post(two, 'a', { n: 2 })).toEqual(success(1));
+    expect(await mine.next()).toEqual({ n: 1 });
+    expect(await theirs.next()).toEqual({ n: 2 });
+  }
+
   it('serves two installations that differ in BROKER_PREFIX', async () => {
     const redis = await startRedis();
     const [one] = await startNodes(redis, 1, { BROKER_PREFIX: 'one:' });
     const [two] = await startNodes(redis, 1, { BROKER_PREFIX: 'two:' });
-    const mine = await (await one.connect()).subscribe('a');
-    const theirs = await (await two.connect()).subscribe('a');
-
-    expect(await post(one, 'a', { n: 1 })).toEqual(success(1));
-    expect(await post(two, 'a', { n: 2 })).toEqual(success(1));
-
-    expect(await mine.next()).toEqual({ n: 1 });
-    expect(await theirs.next()).toEqual({ n: 2 });
+    await expectSeparate(one, two);
     for (const node of [one, two]) {
       expect(await node.stats()).toEqual({ deliveries: 2, connected: 1 });
     }
@@ -250,14 +253,7 @@ describe('one Redis', () => {
     const one = await startNode({ url: `${redis.url}/1` });
     const two = await startNode({ url: `${redis.url}/2` });
     for (const node of [one, two]) await node.becomes(200);
-    const mine = await (await one.connect()).subscribe('a');
-    const theirs = await (await two.connect()).subscribe('a');
-
-    expect(await post(one, 'a', { n: 1 })).toEqual(success(1));
-    expect(await post(two, 'a', { n: 2 })).toEqual(success(1));
-
-    expect(await mine.next()).toEqual({ n: 1 });
-    expect(await theirs.next()).toEqual({ n: 2 });
+    await expectSeparate(one, two);
   });
 
   it('makes every answer partial while another program subscribes to the topics of nodes', async () => {

@@ -4,6 +4,7 @@ import { type Attack, inParallel, seedFor, type Target, times } from './attack.t
 import { closeFrame, HANDSHAKE, PING_MESSAGE, PONG_TEXT } from './client-messages.ts';
 import { ResultCollector } from './result-collector.ts';
 import { WireClient } from './wire-client.ts';
+import { writeUntilClosed } from './write-until-closed.ts';
 
 const TEXT_START = 0x01;
 const CONTINUATION = 0x00;
@@ -90,26 +91,35 @@ async function dataAfterClose({ port }: Target, results: ResultCollector) {
 /** Pings at a time that the server answers in full. */
 const MAX_PING_BURST = 50;
 
+/** A websocket whose frames are counted instead of kept. */
+async function openCounting(
+  { port }: Target,
+  results: ResultCollector,
+): Promise<{ readonly client: WireClient; readonly frames: () => number }> {
+  results.handshakes += 1;
+  const client = new WireClient(port).send(HANDSHAKE);
+  await client.upgraded();
+  let frames = 0;
+  client.onFrame = () => {
+    frames += 1;
+  };
+  return { client, frames: () => frames };
+}
+
 /** Bursts of pings, each read before the next. Every ping must have its pong. */
 export const pingsInChunks: Attack = async (target) => {
   const results = new ResultCollector();
   const count = times(target, 100_000);
   const chunk = Buffer.alloc(6 * MAX_PING_BURST, clientFrame('', { first: 0x89 }));
-  results.handshakes += 1;
-  const client = new WireClient(target.port).send(HANDSHAKE);
-  await client.upgraded();
-  let pongs = 0;
-  client.onFrame = () => {
-    pongs += 1;
-  };
+  const { client, frames } = await openCounting(target, results);
   for (let sent = 0; sent < count; sent += MAX_PING_BURST) {
     client.send(chunk);
-    if (!(await client.until(() => pongs >= sent + MAX_PING_BURST))) break;
+    if (!(await client.until(() => frames() >= sent + MAX_PING_BURST))) break;
   }
   // A fence: a pong too many would arrive before its answer.
   client.send(PING_MESSAGE);
-  await client.until(() => pongs > count);
-  results.check(pongs === count + 1, () => `${pongs} pongs for ${count} pings`, count);
+  await client.until(() => frames() > count);
+  results.check(frames() === count + 1, () => `${frames()} answers to ${count + 1}`, count);
   client.socket.destroy();
   await client.disconnected;
   return results.outcome;
@@ -119,19 +129,11 @@ export const pingsInChunks: Attack = async (target) => {
 export const pingsUnread: Attack = async (target) => {
   const results = new ResultCollector();
   const count = times(target, 100_000);
-  results.handshakes += 1;
-  const client = new WireClient(target.port).send(HANDSHAKE);
-  await client.upgraded();
-  let pongs = 0;
-  client.onFrame = () => {
-    pongs += 1;
-  };
+  const { client, frames } = await openCounting(target, results);
   client.socket.pause();
   client.send(Buffer.alloc(6 * count, clientFrame('', { first: 0x89 })));
-  // A client that does not read learns of the close only when it fails to write.
-  const writes = setInterval(() => client.send(PING_MESSAGE), 20);
-  await client.disconnected;
-  clearInterval(writes);
-  results.check(pongs < count, () => `${pongs} pongs for ${count} pings, not ended`, count);
+  await writeUntilClosed(client.socket, PING_MESSAGE, 20, client.disconnected);
+  const isClosed = client.socket.closed && frames() < count;
+  results.check(isClosed, () => `${frames()} pongs for ${count} pings, not closed`, count);
   return results.outcome;
 };

@@ -10,12 +10,10 @@ import {
 } from './client-messages.ts';
 import { ResultCollector } from './result-collector.ts';
 import { WireClient } from './wire-client.ts';
-import { withTimeout } from './with-timeout.ts';
+import { writeUntilClosed } from './write-until-closed.ts';
 
 /** A channel of messages of a mebibyte. The control group subscribes to it too. */
 export const LARGE_CHANNEL = 'large';
-/** The server destroys a connection two seconds after its close frame, whatever the client does. */
-const CLOSE_TIMEOUT_MS = 15_000;
 const WRITE_INTERVAL_MS = 100;
 const READ_INTERVAL_MS = 1_000;
 
@@ -65,18 +63,6 @@ function openBarelyReading(port: number): Promise<SlowReader> {
     socket.on('error', () => {});
     socket.write(Buffer.concat([HANDSHAKE, subscribe([LARGE_CHANNEL])]));
   });
-}
-
-/** A client that does not read learns of the close only when it fails to write. */
-async function writeUntilClosed(
-  socket: Socket,
-  message: Buffer,
-  intervalMs: number,
-  closed: Promise<unknown>,
-): Promise<void> {
-  const writing = setInterval(() => socket.write(message), intervalMs);
-  await withTimeout(closed, CLOSE_TIMEOUT_MS);
-  clearInterval(writing);
 }
 
 const readers: SlowReader[] = [];
