@@ -1,14 +1,17 @@
 // Checks what the contract promises of every broadcast, from what was posted, answered and received, and from when a
 // node was killed or lost Redis. All times are of one clock, in milliseconds since 1970.
 
-/** The outcome of a `POST /broadcast`. */
+/** The outcome of a `POST /broadcast`, or of several that are retries of one. */
 export type Answer = 'success' | 'partial' | 'unavailable' | 'none';
 
 export interface Posted {
   readonly sequence: number;
+  /** The first sequence of its batch; its own if it was posted singly. */
+  readonly request: number;
   readonly channel: string;
+  /** The first time, if it was posted again. */
   readonly postedAt: number;
-  /** When the answer came, or the request failed. */
+  /** When the answer came, or the request failed; of the last one if there were several. */
   readonly answeredAt: number;
   readonly answer: Answer;
   readonly deliveries: number;
@@ -49,6 +52,8 @@ export interface Verdict {
   doubled: number;
   /** Messages that came to a websocket after one that was posted after their answer. */
   reordered: number;
+  /** Messages of a batch that came before an earlier one of it, or apart from it. */
+  interrupted: number;
   /** Websockets that ended though their node was neither killed nor had lost Redis. */
   unexplained: number;
   sessions: number;
@@ -109,6 +114,7 @@ class SessionChecker {
       missed: 0,
       doubled: 0,
       reordered: 0,
+      interrupted: 0,
       unexplained: 0,
       sessions: 0,
       received: new Uint32Array(size),
@@ -125,6 +131,7 @@ class SessionChecker {
     const index = this.#verdict.sessions;
     this.#verdict.sessions += 1;
     this.#checkReceived(session, index);
+    this.#checkInterrupted(session);
     if (session.subscribedAt !== undefined) this.#checkMissed(session, session.subscribedAt, index);
   }
 
@@ -156,6 +163,25 @@ class SessionChecker {
         this.#addFault(`${sequence} came after one posted after its answer, on node ${node}`);
       }
       latestPost = Math.max(latestPost, broadcast.postedAt);
+    }
+  }
+
+  /** What a websocket receives of a batch comes in order, with nothing of another request in between. */
+  #checkInterrupted({ node, received }: Session): void {
+    const requests = new Set<number>();
+    let previous: Posted | undefined;
+    for (const sequence of received) {
+      const broadcast = this.#bySequence.get(sequence);
+      if (broadcast === undefined) continue;
+      const { request } = broadcast;
+      const isInPlace =
+        request === previous?.request ? sequence > previous.sequence : !requests.has(request);
+      if (!isInPlace) {
+        this.#verdict.interrupted += 1;
+        this.#addFault(`${sequence} of batch ${request} came out of place, on node ${node}`);
+      }
+      requests.add(request);
+      previous = broadcast;
     }
   }
 

@@ -34,7 +34,13 @@ export async function tortureNodes(options: NodesOptions): Promise<Verdicts> {
   console.log(`seed ${options.seed}`);
   const startedAt = performance.now();
   const losses: NodeEvent[] = [];
-  const redis = new RedisServer(await freePort());
+  // Kept on disk before anything is answered, so that a Redis that is started again knows what it has delivered.
+  const redis = new RedisServer(await freePort(), [
+    '--appendonly',
+    'yes',
+    '--appendfsync',
+    'always',
+  ]);
   const nodes: NodeProcess[] = [];
   for (let index = 0; index < options.nodes; index += 1) {
     nodes.push(new NodeProcess(index, await freePort(), redis.url, losses));
@@ -123,8 +129,13 @@ class NodesTorture {
     for (let n = 0; n < FINAL_BROADCASTS; n += 1) {
       for (const node of this.#nodes) await this.#publishers.post(node, group(n % GROUPS));
     }
+    await this.#publishers.postBatch([
+      EVERYONE,
+      ...Array.from({ length: GROUPS }, (_, n) => group(n)),
+    ]);
     for (const node of this.#nodes) await this.#publishers.post(node, EVERYONE);
-    const last = this.#publishers.posted.slice(-(FINAL_BROADCASTS + 1) * this.#nodes.length);
+    const singles = (FINAL_BROADCASTS + 1) * this.#nodes.length;
+    const last = this.#publishers.posted.slice(-(singles + 1 + GROUPS));
     const isExact = ({ answer, channel, deliveries }: Posted) =>
       answer === 'success' && deliveries === subscribersOf(channel);
     this.verdicts.add(
@@ -149,6 +160,7 @@ class NodesTorture {
         nodeCount: this.#nodes.length,
         history,
         redisKills: this.#faults.redisKills,
+        batches: this.#publishers.batches,
         garbageTexts: this.#garbage.received,
         verdicts: await this.#callAll((call) => call('checkSessions', history)),
       },

@@ -27,7 +27,11 @@ export class Publisher {
 
   /** Rejects when there is no reply. `text` is the JSON text of an object. */
   publish(channel: string, text: string): Promise<PublishReply> {
-    const body = JSON.stringify({ token: sign({ channel, message: text }) });
+    return this.post(JSON.stringify({ token: sign({ channel, message: text }) }));
+  }
+
+  /** Posts a body to `/broadcast`. Rejects when there is no reply. */
+  post(body: string): Promise<PublishReply> {
     return new Promise((resolve, reject) => {
       const posting = request(
         {

@@ -27,7 +27,8 @@ const HELP = `npm run torture -- [options]   (Linux)
   --seed N         the same random numbers again
   --full-disk      the servers write their logs to a file system that is full, or where none can be mounted, to /dev/full
   --nodes N        instead: N servers on one Redis, which are all killed again and again while 3,000 subscribers check
-                   what they receive and another program publishes garbage on the topics of the nodes
+                   what they receive, half of it posted in batches and batches posted again, and another program
+                   publishes garbage on the topics of the nodes
   --help
 
 Attacks: ${[...Object.keys(attacks), ...Object.keys(SCENARIOS)].join(', ')}
