@@ -14,6 +14,8 @@ const MAX_RSS_RISE: Readonly<Record<string, number>> = {
   'tiny chunks': 256 * MEBIBYTE,
   'unfinished bodies': 256 * MEBIBYTE,
   'finished bodies': 256 * MEBIBYTE,
+  'hostile batches': 256 * MEBIBYTE,
+  'distinct jtis': 128 * MEBIBYTE,
 };
 /** Far more than any attack should cost, and less than a user would bear. */
 const MAX_CONTROL_DELAY_MS = 5_000;
