@@ -3,7 +3,6 @@ import { DeliveryQueue } from '../hub/delivery-queue.ts';
 import type { Hub, Subscriber } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Publication, PublicationBatch } from '../protocol/publishing.ts';
-import { BatchCounts } from './batch-counts.ts';
 import {
   type Broker,
   BrokerUnavailable,
@@ -13,7 +12,8 @@ import {
   type Stats,
   sumByEntry,
 } from './broker.ts';
-import type { Bus, BusBatch, BusListener } from './bus.ts';
+import { type Bus, type BusListener, toBusBatch } from './bus.ts';
+import { IncomingBroadcasts } from './incoming-broadcasts.ts';
 import { Interests } from './interests.ts';
 import {
   type BatchCount,
@@ -25,10 +25,7 @@ import {
   encodeStatsRequest,
   parseAnswer,
   parseBatchAnswer,
-  parseBroadcast,
   parseStatsRequest,
-  type SentBatchItem,
-  type SentBroadcast,
 } from './node-messages.ts';
 import { Surveys } from './survey.ts';
 
@@ -70,7 +67,7 @@ export class DistributedBroker implements Broker, BusListener {
   readonly #statsTopic: string;
   readonly #interests = new Interests();
   readonly #surveys = new Surveys();
-  readonly #counts = new BatchCounts((...answer) => this.#answerBatch(...answer));
+  readonly #incoming: IncomingBroadcasts;
   #malformedTexts = 0;
   #isUp = false;
   #isAvailable = false;
@@ -86,6 +83,10 @@ export class DistributedBroker implements Broker, BusListener {
     this.#hub = hub;
     this.#bus = bus;
     this.#queue = queue ?? new DeliveryQueue(hub);
+    this.#incoming = new IncomingBroadcasts(hub, this.#queue, {
+      answer: (node, id, deliveries) => this.#answer(node, id, [deliveries]),
+      answerBatch: (node, id, counts) => this.#answerBatch(node, id, counts),
+    });
     this.#onChange = onChange;
     this.#onMalformed = onMalformed;
     this.#channelTopics = `${prefix}channel:`;
@@ -141,7 +142,9 @@ export class DistributedBroker implements Broker, BusListener {
     const { reached, answers, sums } = await this.#surveys.start(
       publications.length,
       async (id) => {
-        const outcome = await this.#bus.publishBatch(this.#toBusBatch(batch, id));
+        const outcome = await this.#bus.publishBatch(
+          toBusBatch(batch, encodeBatchHead(this.#node, id), this.#channelTopics),
+        );
         isDuplicate = outcome === 'duplicate';
         // Nobody was reached, so nobody is waited for.
         return outcome === 'duplicate' ? 0 : outcome;
@@ -192,9 +195,7 @@ export class DistributedBroker implements Broker, BusListener {
   /** False for what no node of ours can have sent. */
   #receive(topic: string, text: string): boolean {
     if (topic.startsWith(this.#channelTopics)) {
-      const broadcast = parseBroadcast(text);
-      if (broadcast === undefined) return false;
-      return this.#handOut(topic.slice(this.#channelTopics.length) as Channel, broadcast);
+      return this.#incoming.receive(topic.slice(this.#channelTopics.length) as Channel, text);
     }
     if (topic === this.#statsTopic) {
       const request = parseStatsRequest(text);
@@ -210,38 +211,6 @@ export class DistributedBroker implements Broker, BusListener {
     if (answer !== undefined) return this.#surveys.addAnswer(answer.id, answer.numbers);
     const batch = parseBatchAnswer(text);
     return batch !== undefined && this.#surveys.addCounts(batch.id, batch.counts);
-  }
-
-  /** Hands a broadcast to this node's subscribers and answers with their number. */
-  #handOut(channel: Channel, broadcast: SentBroadcast | SentBatchItem): boolean {
-    const { node, id, message } = broadcast;
-    if ('index' in broadcast) {
-      const { index } = broadcast;
-      this.#enqueue({ channel, message }, (deliveries) =>
-        this.#counts.add(node, id, { index, deliveries }),
-      );
-      return true;
-    }
-    if (this.#queue.isEmpty)
-      return this.#answer(node, id, [this.#hub.publish({ channel, message })]);
-    this.#enqueue({ channel, message }, (deliveries) => this.#answer(node, id, [deliveries]));
-    return true;
-  }
-
-  #enqueue(publication: Publication, onDone: (deliveries: number) => void): void {
-    // What comes over the bus cannot be refused. Handing it out in this turn holds up the bus, and so its publishers.
-    this.#queue.relieve();
-    this.#queue.publish([publication], ([deliveries = 0]) => onDone(deliveries));
-  }
-
-  #toBusBatch({ publications, jti }: PublicationBatch, id: number): BusBatch {
-    const texts: string[] = [];
-    const textOf = publications.map(({ message }) => {
-      if (texts.at(-1) !== message) texts.push(message);
-      return texts.length - 1;
-    });
-    const topics = publications.map(({ channel }) => this.#channelTopics + channel);
-    return { head: encodeBatchHead(this.#node, id), topics, textOf, texts, jti };
   }
 
   /** Tells a node what was counted of its batch. */

@@ -1,3 +1,5 @@
+import type { PublicationBatch } from '../protocol/publishing.ts';
+
 /**
  * Carries texts between nodes, by topic, in one order that is the same for every node. A bus may be lost and come
  * back; what it carried meanwhile is lost too, and so is every subscription.
@@ -39,6 +41,20 @@ export interface BusBatch {
 
 /** How many nodes the texts were handed to, added up over all of them; `duplicate` when the `jti` was known. */
 export type BatchOutcome = number | 'duplicate';
+
+/** Topics are the names of the channels behind `prefix`. Publications with the same text follow each other. */
+export function toBusBatch(
+  { publications, jti }: PublicationBatch,
+  head: string,
+  prefix: string,
+): BusBatch {
+  const texts: string[] = [];
+  const textOf = publications.map(({ message }) => {
+    if (texts.at(-1) !== message) texts.push(message);
+    return texts.length - 1;
+  });
+  return { head, topics: publications.map(({ channel }) => prefix + channel), textOf, texts, jti };
+}
 
 /** The text that is published to the topic at `index`. */
 export function batchText(head: string, index: number, text: string): string {

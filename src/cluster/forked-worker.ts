@@ -1,6 +1,6 @@
 import type { Worker } from 'node:cluster';
 import { Backlog } from '../broker/backlog.ts';
-import { bytesOf, type ToWorker } from '../broker/bus-cluster.ts';
+import { bytesOf, type ToWorker } from '../broker/cluster-messages.ts';
 import { MessageBatcher } from '../broker/message-batcher.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { FromPrimary, Order } from './messages.ts';

@@ -1,5 +1,5 @@
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
-import type { ToPrimary, ToWorker } from '../broker/bus-cluster.ts';
+import type { ToPrimary, ToWorker } from '../broker/cluster-messages.ts';
 import type { MessageBatch } from '../broker/message-batcher.ts';
 
 /** What the primary may order. A worker that is still starting receives the order once it is ready. */

@@ -3,7 +3,8 @@ import { setImmediate } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { Backlog } from '../broker/backlog.ts';
 import type { Bus } from '../broker/bus.ts';
-import { bytesOf, ClusterBus, type ToPrimary } from '../broker/bus-cluster.ts';
+import { ClusterBus } from '../broker/bus-cluster.ts';
+import { bytesOf, type ToPrimary } from '../broker/cluster-messages.ts';
 import { MessageBatcher } from '../broker/message-batcher.ts';
 import type { FromPrimary, FromWorker } from './messages.ts';
 
