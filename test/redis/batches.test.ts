@@ -99,6 +99,19 @@ describe('a batch by way of Redis', () => {
     expect(await client.next()).toEqual({ jti: 'x' });
   });
 
+  it('with a jti finds out at once that a master has become a replica', async () => {
+    const redis = await startRedis();
+    const [node] = await startNodes(redis, 1);
+    const client = await (await node.connect()).subscribe('a');
+    await redis.command('REPLICAOF', '127.0.0.1', '1');
+    expect(await publish(node, batch('x'))).toBe(UNAVAILABLE);
+    await node.book.reads(/"error":"EVALSHA refused: [^"]*READONLY.*Redis connection lost/);
+    await redis.command('REPLICAOF', 'NO', 'ONE');
+    await node.becomes(200);
+    expect(await publish(node, batch('x'))).toBe(FIRST);
+    expect(await client.next()).toEqual({ jti: 'x' });
+  });
+
   it('is refused where scripts are forbidden, and single broadcasts go on', async () => {
     const user = ['--user', 'bifrost', 'on', '>secret', '~*', '&*', '+@all', '-evalsha'];
     const redis = await startRedis(...user);
