@@ -6,31 +6,23 @@ import type { Publication, PublicationBatch } from '../protocol/publishing.ts';
 import {
   type Broker,
   BrokerUnavailable,
-  duplicateOf,
   type Published,
   type PublishedBatch,
   type Stats,
-  sumByEntry,
 } from './broker.ts';
-import { type Bus, type BusListener, toBusBatch } from './bus.ts';
+import type { Bus, BusListener } from './bus.ts';
 import { IncomingBroadcasts } from './incoming-broadcasts.ts';
 import { Interests } from './interests.ts';
 import {
   type BatchCount,
   encodeAnswer,
   encodeBatchAnswer,
-  encodeBatchHead,
-  encodeBroadcast,
-  encodeResults,
   encodeStatsRequest,
-  parseAnswer,
-  parseBatchAnswer,
   parseStatsRequest,
 } from './node-messages.ts';
+import { OutgoingBroadcasts } from './outgoing-broadcasts.ts';
 import { Surveys } from './survey.ts';
 
-/** How long the nodes have to confirm a broadcast, sending it included. */
-const PUBLISH_DEADLINE_MS = 2_000;
 /** How long the nodes have to tell their counters, and how old an answer may be that is given again. */
 const STATS_DEADLINE_MS = 500;
 const STATS_AGE_MS = 1_000;
@@ -67,6 +59,7 @@ export class DistributedBroker implements Broker, BusListener {
   readonly #statsTopic: string;
   readonly #interests = new Interests();
   readonly #surveys = new Surveys();
+  readonly #outgoing: OutgoingBroadcasts;
   readonly #incoming: IncomingBroadcasts;
   #malformedTexts = 0;
   #isUp = false;
@@ -93,6 +86,7 @@ export class DistributedBroker implements Broker, BusListener {
     this.#nodeTopics = `${prefix}node:`;
     this.#ownTopic = this.#nodeTopics + this.#node;
     this.#statsTopic = `${prefix}stats`;
+    this.#outgoing = new OutgoingBroadcasts(bus, this.#surveys, this.#node, this.#channelTopics);
     bus.open(this);
   }
 
@@ -123,40 +117,14 @@ export class DistributedBroker implements Broker, BusListener {
     if (emptied.length > 0 && this.#isUp) this.#bus.unsubscribe(this.#topics(emptied));
   }
 
-  async publish({ channel, message }: Publication): Promise<Published> {
+  async publish(publication: Publication): Promise<Published> {
     if (!this.#isAvailable) throw new BrokerUnavailable();
-    const topic = this.#channelTopics + channel;
-    const { reached, answers, sums } = await this.#surveys.start(
-      1,
-      (id) => this.#bus.publish(topic, encodeBroadcast(this.#node, id, message)),
-      PUBLISH_DEADLINE_MS,
-    );
-    if (reached === undefined) throw new BrokerUnavailable();
-    return { deliveries: sums[0] ?? 0, isPartial: answers < reached };
+    return this.#outgoing.publish(publication);
   }
 
   async publishBatch(batch: PublicationBatch): Promise<PublishedBatch> {
     if (!this.#isAvailable) throw new BrokerUnavailable();
-    const { publications, entrySizes, jti } = batch;
-    let isDuplicate = false;
-    const { reached, answers, sums } = await this.#surveys.start(
-      publications.length,
-      async (id) => {
-        const outcome = await this.#bus.publishBatch(
-          toBusBatch(batch, encodeBatchHead(this.#node, id), this.#channelTopics),
-        );
-        isDuplicate = outcome === 'duplicate';
-        // Nobody was reached, so nobody is waited for.
-        return outcome === 'duplicate' ? 0 : outcome;
-      },
-      PUBLISH_DEADLINE_MS,
-    );
-    if (jti !== undefined && isDuplicate) return duplicateOf(await this.#bus.findAnswer(jti));
-    if (reached === undefined) throw new BrokerUnavailable();
-    const results = sumByEntry(sums, entrySizes);
-    const published = { results, isPartial: answers < reached, isDuplicate: false };
-    if (jti !== undefined) this.#bus.storeAnswer(jti, encodeResults(published));
-    return published;
+    return this.#outgoing.publishBatch(batch);
   }
 
   stats(): Promise<Stats> {
@@ -203,14 +171,7 @@ export class DistributedBroker implements Broker, BusListener {
       const { deliveries, subscriptions } = this.#hub;
       return this.#answer(request.node, request.id, [deliveries, subscriptions]);
     }
-    return topic === this.#ownTopic && this.#receiveAnswer(text);
-  }
-
-  #receiveAnswer(text: string): boolean {
-    const answer = parseAnswer(text);
-    if (answer !== undefined) return this.#surveys.addAnswer(answer.id, answer.numbers);
-    const batch = parseBatchAnswer(text);
-    return batch !== undefined && this.#surveys.addCounts(batch.id, batch.counts);
+    return topic === this.#ownTopic && this.#surveys.receive(text);
   }
 
   /** Tells a node what was counted of its batch. */

@@ -1,5 +1,5 @@
 import { BrokerUnavailable } from './broker.ts';
-import type { BatchCount } from './node-messages.ts';
+import { type BatchCount, parseAnswer, parseBatchAnswer } from './node-messages.ts';
 
 /** Surveys that are open at a time. More mean that the bus does not keep up. */
 const MAX_SURVEYS = 10_000;
@@ -71,6 +71,14 @@ export class Surveys {
     survey.answers += counts.length;
     if (survey.reached !== undefined && survey.answers >= survey.reached) survey.settle();
     return true;
+  }
+
+  /** Adds what a node has answered. False when no node of ours can have written the text. */
+  receive(text: string): boolean {
+    const answer = parseAnswer(text);
+    if (answer !== undefined) return this.addAnswer(answer.id, answer.numbers);
+    const batch = parseBatchAnswer(text);
+    return batch !== undefined && this.addCounts(batch.id, batch.counts);
   }
 
   /** Settles all that are open with what is there. */
