@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { SECRET } from '../../support/tokens.ts';
+import { SECRET } from '../support/tokens.ts';
 import { bifrost, start } from './bifrost.ts';
 
 const NAMES = ['start', 'secret', 'token', 'broadcast', 'listen', 'check'];

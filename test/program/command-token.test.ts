@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { startCommand, temporaryFolder } from '../../support/program.ts';
-import { startServer } from '../../support/server.ts';
-import { now } from '../../support/tokens.ts';
+import { startCommand, temporaryFolder } from '../support/program.ts';
+import { startServer } from '../support/server.ts';
+import { now } from '../support/tokens.ts';
 import { bifrost } from './bifrost.ts';
 
 describe('bifrost token', () => {

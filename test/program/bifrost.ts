@@ -1,5 +1,5 @@
-import { type Program, startCommand, temporaryFolder } from '../../support/program.ts';
-import { SECRET } from '../../support/tokens.ts';
+import { type Program, startCommand, temporaryFolder } from '../support/program.ts';
+import { SECRET } from '../support/tokens.ts';
 
 export type Env = Readonly<Record<string, string>>;
 

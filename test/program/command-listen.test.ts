@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { backoffMs, keepListening, shouldReconnect } from '../../../src/commands/listen.ts';
-import { freePort } from '../../support/free-port.ts';
-import { startServer } from '../../support/server.ts';
-import { table } from '../../support/snippets.ts';
-import { SECRET } from '../../support/tokens.ts';
+import { backoffMs, keepListening, shouldReconnect } from '../../src/commands/listen.ts';
+import { freePort } from '../support/free-port.ts';
+import { startServer } from '../support/server.ts';
+import { table } from '../support/snippets.ts';
+import { SECRET } from '../support/tokens.ts';
 import { bifrost, start } from './bifrost.ts';
 
 describe('bifrost listen', () => {

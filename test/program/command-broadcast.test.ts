@@ -4,11 +4,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { startBroadcastDouble } from '../../support/broadcast-double.ts';
-import { freePort } from '../../support/free-port.ts';
-import { startCommand, temporaryFolder } from '../../support/program.ts';
-import { startServer } from '../../support/server.ts';
-import { SECRET } from '../../support/tokens.ts';
+import { startBroadcastDouble } from '../support/broadcast-double.ts';
+import { freePort } from '../support/free-port.ts';
+import { startCommand, temporaryFolder } from '../support/program.ts';
+import { startServer } from '../support/server.ts';
+import { SECRET } from '../support/tokens.ts';
 import { bifrost, type Env, start } from './bifrost.ts';
 
 /** A server that is not Bifröst. */

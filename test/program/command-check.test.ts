@@ -1,8 +1,8 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { startCommand, temporaryFolder } from '../../support/program.ts';
-import { SECRET } from '../../support/tokens.ts';
+import { startCommand, temporaryFolder } from '../support/program.ts';
+import { SECRET } from '../support/tokens.ts';
 import { bifrost } from './bifrost.ts';
 
 describe('bifrost check', () => {

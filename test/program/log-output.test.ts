@@ -1,16 +1,16 @@
 import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { freePort } from '../../support/free-port.ts';
-import { FullDisk } from '../../support/full-disk.ts';
-import { openFullDevice, Pipe } from '../../support/outputs.ts';
+import { freePort } from '../support/free-port.ts';
+import { FullDisk } from '../support/full-disk.ts';
+import { openFullDevice, Pipe } from '../support/outputs.ts';
 import {
   type Program,
   type ProgramOptions,
   startProgram,
   temporaryFolder,
-} from '../../support/program.ts';
-import { SECRET, sign } from '../../support/tokens.ts';
+} from '../support/program.ts';
+import { SECRET, sign } from '../support/tokens.ts';
 
 type Env = Readonly<Record<string, string>>;
 

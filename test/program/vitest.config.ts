@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/program/*.test.ts'],
+    globalSetup: ['test/support/build.ts'],
+    restoreMocks: true,
+    // These tests start and end processes: a core kept free would only idle.
+    maxWorkers: '100%',
+    // Limits for a busy machine; the tests themselves wait for what happens.
+    testTimeout: 30_000,
+  },
+});
