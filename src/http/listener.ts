@@ -5,6 +5,7 @@ import {
 } from 'node:http';
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import { versions } from 'node:process';
 import type { Duplex } from 'node:stream';
 import { type CertificateFiles, readCertificate } from '../config/certificate.ts';
 import { noteExpectContinue } from './expect-continue.ts';
@@ -12,6 +13,8 @@ import { HttpError } from './http-error.ts';
 import { endWithReply, sendReply } from './reply.ts';
 import { isWebsocketUpgrade } from './request.ts';
 import { afterAnswers, pendingResponse } from './unanswered-requests.ts';
+
+const NODE_MAJOR = Number(versions.node.split('.')[0]);
 
 const OPTIONS = {
   headersTimeout: 10_000,
@@ -21,7 +24,9 @@ const OPTIONS = {
   keepAliveTimeout: 65_000,
   // The router checks it instead and answers with a body.
   requireHostHeader: false,
-  shouldUpgradeCallback: isWebsocketUpgrade,
+  // With this option Node drops the requests that come in one packet behind one whose upgrade it ignores. Before Node 25
+  // such a request can be handed back to the http server instead (`ignoreUpgrade`), and nothing is lost.
+  ...(NODE_MAJOR >= 25 && { shouldUpgradeCallback: isWebsocketUpgrade }),
   // Of TLS. Node's default of two minutes would be too long for a connection that never begins one.
   handshakeTimeout: 10_000,
 } as const;

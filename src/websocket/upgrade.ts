@@ -139,7 +139,7 @@ function checkHandshake(request: IncomingMessage, { allowedOrigins }: Config): v
 
 /**
  * Hands an upgrade request back to the http server as an ordinary request (RFC 9110 §7.8): Node has detached its socket.
- * Needed only where Node has no `shouldUpgradeCallback`.
+ * From Node 25 on its `shouldUpgradeCallback` ignores the upgrade, and this is never called.
  */
 function ignoreUpgrade(
   server: Server,

@@ -222,11 +222,15 @@ describe('requests sent before the answer to the last one', () => {
   it('are answered although one of them asks for an upgrade that is ignored', async () => {
     const { raw } = await startServer();
     const connection = await raw();
+    // Node 25 and later drop what comes in one packet behind a request whose upgrade they ignore.
+    const isDropped = Number(process.versions.node.split('.')[0]) >= 25;
+    const first = [post(''), post(H2C)];
+    const packets = isDropped ? [first, [post('')]] : [[...first, post('')]];
     // More often than a socket may have listeners before Node warns of a leak.
     for (let n = 0; n < 12; n += 1) {
-      connection.write(post('') + post(H2C) + post(''));
-      for (let answer = 0; answer < 3; answer += 1) {
-        expect((await connection.reply()).status).toBe(200);
+      for (const packet of packets) {
+        connection.write(packet.join(''));
+        for (const _ of packet) expect((await connection.reply()).status).toBe(200);
       }
     }
   });
