@@ -1,9 +1,9 @@
 import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as delay } from 'node:timers/promises';
-import { TopicRouter } from './broker/topic-router.ts';
 import { ForkedWorker } from './cluster/forked-worker.ts';
 import { EXIT_UNUSABLE, type FromWorker, maxWaitingBytes, type Order } from './cluster/messages.ts';
 import { MetricsSurvey } from './cluster/metrics-survey.ts';
+import { TopicRouter } from './cluster/topic-router.ts';
 import type { Config } from './config/config.ts';
 import type { Log } from './telemetry/log.ts';
 

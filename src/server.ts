@@ -6,13 +6,18 @@ import { DistributedBroker } from './broker/broker-distributed.ts';
 import { LocalBroker } from './broker/broker-local.ts';
 import type { Bus } from './broker/bus.ts';
 import type { Config } from './config/config.ts';
-import { BodyReader } from './http/body.ts';
+import { BodyReader } from './http/body/body-reader.ts';
 import { broadcastHandler } from './http/broadcast.ts';
 import { addressOf } from './http/client-address.ts';
 import { healthHandler } from './http/health.ts';
 import { infoHandler } from './http/info.ts';
-import { closeListener, listen } from './http/listen.ts';
-import { createListener, type Listener, renewCertificate } from './http/listener.ts';
+import {
+  closeListener,
+  createListener,
+  type Listener,
+  listen,
+  renewCertificate,
+} from './http/listener.ts';
 import { metricsHandler } from './http/metrics.ts';
 import { createRouter, type Handler } from './http/router.ts';
 import { Compressor } from './hub/compressor.ts';

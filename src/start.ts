@@ -170,7 +170,7 @@ async function createBus(
     return isWorker ? createWorkerBus(maxWaitingBytes(config.maxBodyBytes)) : undefined;
   }
   // Loaded on demand: the Redis client is larger than everything else together.
-  const { RedisBus } = await import('./broker/bus-redis.ts');
+  const { RedisBus } = await import('./broker/redis/redis-bus.ts');
   return new RedisBus({ url: config.redisUrl, prefix: config.brokerPrefix, log, onUnusable });
 }
 

@@ -1,9 +1,9 @@
 import type { Worker } from 'node:cluster';
-import { Backlog } from '../broker/backlog.ts';
-import { bytesOf, type ToWorker } from '../broker/cluster-messages.ts';
-import { MessageBatcher } from '../broker/message-batcher.ts';
 import type { Log } from '../telemetry/log.ts';
+import { Backlog } from './backlog.ts';
+import { MessageBatcher } from './message-batcher.ts';
 import type { FromPrimary, Order } from './messages.ts';
+import { bytesOf, type ToWorker } from './topic-messages.ts';
 
 /** The primary's side of a worker: sends it messages and orders, and bounds how much it may leave unread. */
 export class ForkedWorker {

@@ -1,6 +1,6 @@
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
-import type { ToPrimary, ToWorker } from '../broker/cluster-messages.ts';
-import type { MessageBatch } from '../broker/message-batcher.ts';
+import type { MessageBatch } from './message-batcher.ts';
+import type { ToPrimary, ToWorker } from './topic-messages.ts';
 
 /** What the primary may order. A worker that is still starting receives the order once it is ready. */
 export type Order = 'drain' | 'renew certificate';

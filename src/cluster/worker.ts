@@ -1,12 +1,12 @@
 import cluster from 'node:cluster';
 import { setImmediate } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
-import { Backlog } from '../broker/backlog.ts';
 import type { Bus } from '../broker/bus.ts';
-import { ClusterBus } from '../broker/bus-cluster.ts';
-import { bytesOf, type ToPrimary } from '../broker/cluster-messages.ts';
-import { MessageBatcher } from '../broker/message-batcher.ts';
+import { Backlog } from './backlog.ts';
+import { ClusterBus } from './cluster-bus.ts';
+import { MessageBatcher } from './message-batcher.ts';
 import type { FromPrimary, FromWorker } from './messages.ts';
+import { bytesOf, type ToPrimary } from './topic-messages.ts';
 
 /** The part of a worker's server that the primary controls. */
 export interface ControlledServer {

@@ -1,6 +1,10 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { isObject, parseJson } from '../protocol/json.ts';
 import { BifrostPublisher, type PublishedBroadcast } from '../publisher/index.ts';
+import { ProgressLine } from './broadcast/progress-line.ts';
+import { publishFailureText } from './broadcast/publish-failure.ts';
+import { publishLines } from './broadcast/publish-lines.ts';
+import { readText } from './broadcast/standard-input.ts';
 import {
   CHANNEL_OPTION,
   type Command,
@@ -9,10 +13,6 @@ import {
   URL_OPTION,
   UsageError,
 } from './command.ts';
-import { ProgressLine } from './progress-line.ts';
-import { publishFailureText } from './publish-failure.ts';
-import { publishLines } from './publish-lines.ts';
-import { readText } from './standard-input.ts';
 import { findTarget, type Target } from './target.ts';
 
 export const broadcast: Command = {

@@ -17,7 +17,7 @@ import {
 } from '../protocol/publishing.ts';
 import { type Log, rateLimited } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { BodyReader, BodyReceiver } from './body.ts';
+import type { BodyReader, BodyReceiver } from './body/body-reader.ts';
 import { addressOf } from './client-address.ts';
 import { HttpError } from './http-error.ts';
 import { json, type Reply } from './reply.ts';

@@ -4,11 +4,11 @@ import {
   type RequestListener,
 } from 'node:http';
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https';
-import type { Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { versions } from 'node:process';
 import type { Duplex } from 'node:stream';
 import { type CertificateFiles, readCertificate } from '../config/certificate.ts';
-import { noteExpectContinue } from './expect-continue.ts';
+import { noteExpectContinue } from './body/expect-continue.ts';
 import { HttpError } from './http-error.ts';
 import { endWithReply, sendReply } from './reply.ts';
 import { isWebsocketUpgrade } from './request.ts';
@@ -30,6 +30,9 @@ const OPTIONS = {
   // Of TLS. Node's default of two minutes would be too long for a connection that never begins one.
   handshakeTimeout: 10_000,
 } as const;
+
+/** How long requests in flight may still take when the listener closes. */
+const FINISH_REQUESTS_MS = 2_000;
 
 /** Node's http or https server with our timeouts and our form of refusals. */
 export interface Listener {
@@ -65,6 +68,39 @@ export function createListener(
       for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+/** Where a server listens, and who is told of connections that it could not accept. */
+export interface ListenOptions {
+  /** Every interface if undefined. */
+  readonly host: string | undefined;
+  readonly port: number;
+  onAcceptError(error: Error): void;
+}
+
+/** Resolves to the bound address, or to undefined if the server was closed first. Rejects when it cannot bind. */
+export function listen(
+  server: HttpServer,
+  { host, port, onAcceptError }: ListenOptions,
+): Promise<AddressInfo | undefined> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    // A server that is closed during the lookup of its host name never emits 'listening'.
+    server.once('close', () => resolve(undefined));
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      server.on('error', onAcceptError);
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}
+
+/** Stops listening and resolves when the last connection is gone: after two seconds all that are left are destroyed. */
+export async function closeListener({ httpServer, destroySockets }: Listener): Promise<void> {
+  const closed = new Promise<void>((resolve) => httpServer.close(() => resolve()));
+  const timeout = setTimeout(destroySockets, FINISH_REQUESTS_MS);
+  await closed;
+  clearTimeout(timeout);
 }
 
 /** Serves new connections with what the files hold now; open ones keep theirs. Throws if the files are unusable. */

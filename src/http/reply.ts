@@ -1,6 +1,6 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { isAwaitingContinue } from './expect-continue.ts';
+import { isAwaitingContinue } from './body/expect-continue.ts';
 
 /** The answer of an endpoint. */
 export interface Reply {

@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import jwt from 'jsonwebtoken';
 import type { Config } from '../config/config.ts';
-import type { BodyReader } from '../http/body.ts';
+import type { BodyReader } from '../http/body/body-reader.ts';
 import { HttpError } from '../http/http-error.ts';
 import { json, type Reply } from '../http/reply.ts';
 import type { Handler } from '../http/router.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { RedisBus } from '../../src/broker/bus-redis.ts';
+import { RedisBus } from '../../src/broker/redis/redis-bus.ts';
 import { freePort } from '../support/free-port.ts';
 import { LogBook, startNode, startRedis } from './nodes.ts';
 import { SlowLink } from './slow-link.ts';

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
-import { RedisBus } from '../../src/broker/bus-redis.ts';
+import { RedisBus } from '../../src/broker/redis/redis-bus.ts';
 import { freePort } from '../support/free-port.ts';
 import { RedisServer } from '../support/redis.ts';
 import { startServer, type TestServer } from '../support/server.ts';

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { BodyReader } from '../../src/http/body.ts';
+import { BodyReader } from '../../src/http/body/body-reader.ts';
 import { connectRaw, type RawConnection } from '../support/raw.ts';
 import { startServer } from '../support/server.ts';
 import { sign } from '../support/tokens.ts';

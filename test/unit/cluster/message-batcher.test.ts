@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { type MessageBatch, MessageBatcher } from '../../../src/broker/message-batcher.ts';
+import { type MessageBatch, MessageBatcher } from '../../../src/cluster/message-batcher.ts';
 
 it('posts the messages of one turn as one batch, in its order', async () => {
   const posted: MessageBatch<number>[] = [];

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isRefusal, type RedisClient } from './redis-client.ts';
+import { isRefusal, type RedisClient } from './client.ts';
 
 /** A script that Redis keeps by its SHA-1. */
 export interface RedisScript {

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import { isObject, memberText, parseJson } from '../protocol/json.ts';
-import type { Broadcast, PublishedBroadcast } from '../publisher/index.ts';
+import { isObject, memberText, parseJson } from '../../protocol/json.ts';
+import type { Broadcast, PublishedBroadcast } from '../../publisher/index.ts';
 import { decode, readLines } from './standard-input.ts';
 
 export interface PublishLinesOptions {

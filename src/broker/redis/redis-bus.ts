@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Log } from '../telemetry/log.ts';
-import type { BatchOutcome, Bus, BusBatch, BusListener } from './bus.ts';
-import { RedisConnection } from './redis-connection.ts';
-import { ANSWER_WITHIN_MS } from './request-memory.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { BatchOutcome, Bus, BusBatch, BusListener } from '../bus.ts';
+import { ANSWER_WITHIN_MS } from '../request-memory.ts';
+import { RedisConnection } from './connection.ts';
 
 /** Attempts to connect are this far apart, doubling, with up to as much again at random. */
 const MIN_BACKOFF_MS = 100;

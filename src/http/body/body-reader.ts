@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
+import { HttpError } from '../http-error.ts';
 import { BodyBudget, type UnfinishedBody } from './body-budget.ts';
 import { sendContinue } from './expect-continue.ts';
-import { HttpError } from './http-error.ts';
 
 /** Chunks that any body may have: each costs time, however small it is. */
 const FREE_CHUNKS = 1_024;

@@ -1,4 +1,4 @@
-import type { BusBatch } from './bus.ts';
+import type { BusBatch } from '../broker/bus.ts';
 
 /** What a worker tells the primary. */
 export type ToPrimary =

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BodyBudget, type UnfinishedBody } from '../../../src/http/body-budget.ts';
+import { BodyBudget, type UnfinishedBody } from '../../../../src/http/body/body-budget.ts';
 
 const MEBIBYTE = 1_024 * 1_024;
 

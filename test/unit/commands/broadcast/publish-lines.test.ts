@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { publishFailureText } from '../../../src/commands/publish-failure.ts';
-import { publishLines } from '../../../src/commands/publish-lines.ts';
-import { readLines } from '../../../src/commands/standard-input.ts';
-import { BifrostPublisher, type PublishedBroadcast } from '../../../src/publisher/index.ts';
-import { startBroadcastDouble } from '../../support/broadcast-double.ts';
-import { SECRET } from '../../support/tokens.ts';
+import { publishFailureText } from '../../../../src/commands/broadcast/publish-failure.ts';
+import { publishLines } from '../../../../src/commands/broadcast/publish-lines.ts';
+import { readLines } from '../../../../src/commands/broadcast/standard-input.ts';
+import { BifrostPublisher, type PublishedBroadcast } from '../../../../src/publisher/index.ts';
+import { startBroadcastDouble } from '../../../support/broadcast-double.ts';
+import { SECRET } from '../../../support/tokens.ts';
 
 const LINE = Buffer.from('{"channel":"a","message":{}}\n');
 const endOfTurn = () => new Promise((resolve) => setImmediate(resolve));

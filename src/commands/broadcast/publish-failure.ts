@@ -1,5 +1,5 @@
-import { BifrostError } from '../publisher/index.ts';
-import { failureText } from './one-line.ts';
+import { BifrostError } from '../../publisher/index.ts';
+import { failureText } from '../one-line.ts';
 
 /** Why a call of the publisher failed, in a sentence without a full stop. */
 export function publishFailureText(error: unknown, url: string): string {

@@ -1,4 +1,4 @@
-import type { RedisClient } from './redis-client.ts';
+import type { RedisClient } from './client.ts';
 
 /** What one connection is subscribed to, until it is lost. */
 export class RedisSubscriptions {

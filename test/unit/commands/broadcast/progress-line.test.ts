@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { ProgressLine } from '../../../src/commands/progress-line.ts';
+import { ProgressLine } from '../../../../src/commands/broadcast/progress-line.ts';
 
 describe('a progress line', () => {
   const startLine = (isTTY: boolean) => {

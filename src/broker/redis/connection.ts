@@ -1,15 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { BatchOutcome, BusBatch } from './bus.ts';
-import {
-  createRedisClient,
-  isCluster,
-  isRefusal,
-  type RedisClient,
-  RoleProbe,
-} from './redis-client.ts';
-import { PUBLISH_BATCH, runScript } from './redis-scripts.ts';
-import { RedisSubscriptions } from './redis-subscriptions.ts';
-import { REMEMBERED_MS } from './request-memory.ts';
+import type { BatchOutcome, BusBatch } from '../bus.ts';
+import { REMEMBERED_MS } from '../request-memory.ts';
+import { createRedisClient, isCluster, isRefusal, type RedisClient, RoleProbe } from './client.ts';
+import { PUBLISH_BATCH, runScript } from './scripts.ts';
+import { RedisSubscriptions } from './subscriptions.ts';
 
 /** A dead connection that TCP does not report is detected within their sum. */
 const PING_INTERVAL_MS = 3_000;

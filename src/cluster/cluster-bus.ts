@@ -1,5 +1,11 @@
-import { type BatchOutcome, type Bus, type BusBatch, type BusListener, batchText } from './bus.ts';
-import type { BatchPart, ToPrimary, ToWorker } from './cluster-messages.ts';
+import {
+  type BatchOutcome,
+  type Bus,
+  type BusBatch,
+  type BusListener,
+  batchText,
+} from '../broker/bus.ts';
+import type { BatchPart, ToPrimary, ToWorker } from './topic-messages.ts';
 
 /** What the primary answers a request with. */
 type Response = Exclude<ToWorker, { readonly kind: 'message' | 'batch part' }>;

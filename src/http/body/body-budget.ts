@@ -1,4 +1,4 @@
-import { HttpError } from './http-error.ts';
+import { HttpError } from '../http-error.ts';
 
 /** A body that has not come whole yet. Only the budget changes its fields. */
 export interface UnfinishedBody {

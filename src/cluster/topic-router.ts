@@ -1,6 +1,6 @@
-import type { BusBatch } from './bus.ts';
-import type { BatchPart, ToPrimary, ToWorker } from './cluster-messages.ts';
-import { RequestMemory } from './request-memory.ts';
+import type { BusBatch } from '../broker/bus.ts';
+import { RequestMemory } from '../broker/request-memory.ts';
+import type { BatchPart, ToPrimary, ToWorker } from './topic-messages.ts';
 
 /** The primary's part: hands each text to the workers that subscribed to its topic. `W` is a worker. */
 export class TopicRouter<W> {
