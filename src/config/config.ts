@@ -57,9 +57,13 @@ function describe({ variable, secret }: Setting<unknown>, message: string, set: 
 
 /** Problems of values that are valid by themselves and do not go together. A value with a problem is left out. */
 function problemsBetween(values: Partial<Settings>): string[] {
-  return [secretProblem(values), tlsProblem(values), bufferProblem(values)].filter(
-    (problem) => problem !== undefined,
-  );
+  return [
+    secretProblem(values),
+    tlsProblem(values),
+    bufferProblem(values),
+    historyProblem(values),
+    historyFileProblem(values),
+  ].filter((problem) => problem !== undefined);
 }
 
 /** Anyone who has one token can guess a shorter secret offline. */
@@ -90,4 +94,20 @@ function bufferProblem({ maxBodyBytes, maxBufferedBytes }: Partial<Settings>): s
   if (maxBodyBytes === undefined || maxBufferedBytes === undefined) return undefined;
   if (maxBufferedBytes >= 2 * maxBodyBytes) return undefined;
   return `MAX_BUFFERED_BYTES must be at least twice MAX_BODY_BYTES, ${2 * maxBodyBytes}, got "${maxBufferedBytes}"`;
+}
+
+function historyProblem(values: Partial<Settings>): string | undefined {
+  // A REDIS_URL that cannot be used is a problem by itself.
+  if (!('redisUrl' in values)) return undefined;
+  const { history, redisUrl } = values;
+  if (history === 'memory' && redisUrl !== undefined) {
+    return 'HISTORY=memory cannot be used with REDIS_URL: nodes must share their history, so set redis or off';
+  }
+  if (history === 'redis' && redisUrl === undefined) return 'HISTORY=redis needs REDIS_URL';
+  return undefined;
+}
+
+function historyFileProblem({ history, historyFile }: Partial<Settings>): string | undefined {
+  if (history === undefined || history === 'memory' || historyFile === undefined) return undefined;
+  return `HISTORY_FILE needs HISTORY=memory, but HISTORY is ${history}`;
 }

@@ -117,3 +117,8 @@ export function defaultBrokerPrefix({ REDIS_URL: url }: Variables): string {
     url === undefined || !isRedisUrl(url) ? 0 : Number(new URL(url).pathname.slice(1));
   return database === 0 ? 'bifrost:' : `bifrost:${database}:`;
 }
+
+/** Nodes that share broadcasts must share their history too. Redis keeps one only when asked: it takes its memory. */
+export function defaultHistory({ REDIS_URL: url }: Variables): string {
+  return url === undefined ? 'memory' : 'off';
+}

@@ -3,6 +3,7 @@ import { isProduction } from './node-env.ts';
 import {
   boolean,
   defaultBrokerPrefix,
+  defaultHistory,
   integer,
   list,
   oneOf,
@@ -216,6 +217,47 @@ const settings = {
       (text) => text === 'reconnect',
     ),
     help: 'With "reconnect" clients are closed when Redis is lost, so that they come back and reload; "keep" keeps them.',
+  }),
+  /** Where the newest broadcasts are kept, for clients that come back. */
+  history: setting({
+    variable: 'HISTORY',
+    default: defaultHistory,
+    schema: oneOf(['memory', 'redis', 'off'], 'must be memory, redis or off'),
+    help: 'Where the newest broadcasts are kept for clients that come back: memory, redis or off; off is the default with REDIS_URL.',
+  }),
+  historyMessages: setting({
+    variable: 'HISTORY_MESSAGES',
+    default: '100',
+    schema: integer(1, 10_000),
+    help: 'How many broadcasts of each channel are kept.',
+  }),
+  /** How long a broadcast is kept. */
+  historyMs: setting({
+    variable: 'HISTORY_SECONDS',
+    default: '300',
+    schema: seconds(1, DAY_SECONDS),
+    help: 'How long a broadcast is kept, in seconds.',
+  }),
+  /** Of `HISTORY=memory` only: what all kept broadcasts may take together. */
+  historyBytes: setting({
+    variable: 'HISTORY_BYTES',
+    default: '67108864',
+    schema: integer(2 ** 20, 2 ** 40),
+    help: 'How many bytes HISTORY=memory may keep in all.',
+  }),
+  /** Where `HISTORY=memory` survives a restart; undefined is nowhere. */
+  historyFile: setting({
+    variable: 'HISTORY_FILE',
+    schema: optionalText(),
+    show: (file) => ({ historyFile: file ?? false }),
+    help: 'The file in which HISTORY=memory survives a restart; it must be on a disk that survives it too.',
+  }),
+  /** Whether a token in the upgrade request authenticates. */
+  tokenAtConnect: setting({
+    variable: 'TOKEN_AT_CONNECT',
+    default: 'false',
+    schema: boolean(),
+    help: 'With "true" a client that is no browser may authenticate with "Authorization: Bearer" on its upgrade.',
   }),
 };
 

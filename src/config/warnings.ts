@@ -8,6 +8,7 @@ export function environmentWarnings(env: Readonly<Record<string, string>>): stri
   return [
     nodeEnvWarning(env['NODE_ENV']),
     whiteSpaceWarning(env),
+    historyWarning(env),
     ...misspellingWarnings(env),
   ].filter((warning) => warning !== undefined);
 }
@@ -24,6 +25,12 @@ function misspellingWarnings(env: Readonly<Record<string, string>>): string[] {
 function whiteSpaceWarning({ JWT_SECRET: secret = '' }: Readonly<Record<string, string>>) {
   if (secret === secret.trim()) return undefined;
   return 'JWT_SECRET begins or ends with white space, which is part of the secret';
+}
+
+/** One process keeps a history unless told otherwise. Who adds Redis would lose it without a word. */
+function historyWarning({ REDIS_URL, HISTORY }: Readonly<Record<string, string>>) {
+  if (!REDIS_URL || HISTORY) return undefined;
+  return 'REDIS_URL without HISTORY: clients that come back cannot recover what they missed; set HISTORY=redis, or HISTORY=off if they need not';
 }
 
 /** RFC 7518 §3.2: an HS512 key must be at least as long as the hash. */

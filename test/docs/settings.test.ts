@@ -32,6 +32,7 @@ describe("the README's table of settings", () => {
       'TLS_CERT_FILE: none',
       'TLS_KEY_FILE: none',
       'REDIS_URL: none',
+      'HISTORY_FILE: none',
     ]);
   });
 });

@@ -15,6 +15,7 @@ describe('bifrost check', () => {
       REDIS_URL: 'redis://someone:the-password@redis.example.com:6380/1?x=y',
       ALLOWED_ORIGINS: 'https://example.com, https://*.Example.org',
       MAX_BODY_BYTES: '1000',
+      HISTORY: 'off',
     };
     const { code, stdout, stderr } = await bifrost(['check'], env);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -27,6 +28,7 @@ describe('bifrost check', () => {
       redis: 'redis.example.com:6380',
       allowedOrigins: ['https://example.com', 'https://*.example.org'],
       maxBodyBytes: 1_000,
+      history: 'off',
     });
     for (const secret of [SECRET, 'an-older-one', 'of-the-metrics', 'the-password', 'someone']) {
       expect(stdout).not.toContain(secret);
@@ -84,6 +86,14 @@ describe('bifrost check', () => {
       'Warning: AUTH_TIMEOUT_SECONDS=0:',
       'Warning: METRICS=true',
     ]);
+  });
+
+  it('warns that clients cannot recover when Redis is set and HISTORY is not', async () => {
+    const env = { JWT_SECRET: SECRET, REDIS_URL: 'redis://redis.example.com' };
+    const { code, stdout, stderr } = await bifrost(['check'], env);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^Warning: REDIS_URL without HISTORY: .*\n$/);
+    expect(JSON.parse(stdout)).toMatchObject({ history: 'off' });
   });
 
   it('says that a secret will be made outside production, and makes none itself', async () => {

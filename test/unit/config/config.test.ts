@@ -48,6 +48,12 @@ describe('loadConfig', () => {
       redisUrl: undefined,
       brokerPrefix: 'bifrost:',
       reconnectOnBrokerLoss: false,
+      history: 'memory',
+      historyMessages: 100,
+      historyMs: 300_000,
+      historyBytes: 67_108_864,
+      historyFile: undefined,
+      tokenAtConnect: false,
     });
   });
 
@@ -81,6 +87,11 @@ describe('loadConfig', () => {
         REDIS_URL: 'rediss://user:password@redis.example.com:6380',
         BROKER_PREFIX: 'mine:',
         ON_BROKER_LOSS: 'reconnect',
+        HISTORY: 'redis',
+        HISTORY_MESSAGES: '7',
+        HISTORY_SECONDS: '1.5',
+        HISTORY_BYTES: '1048576',
+        TOKEN_AT_CONNECT: 'true',
       }),
     ).toEqual({
       jwtSecret: secret.JWT_SECRET,
@@ -110,7 +121,15 @@ describe('loadConfig', () => {
       redisUrl: 'rediss://user:password@redis.example.com:6380',
       brokerPrefix: 'mine:',
       reconnectOnBrokerLoss: true,
+      history: 'redis',
+      historyMessages: 7,
+      historyMs: 1_500,
+      historyBytes: 1_048_576,
+      historyFile: undefined,
+      tokenAtConnect: true,
     });
+    // The one variable that does not go with the others.
+    expect(loadConfig({ ...secret, HISTORY_FILE: 'history' }).historyFile).toBe('history');
   });
 
   it('takes an empty variable for none', () => {
@@ -139,6 +158,23 @@ describe('loadConfig', () => {
     ['ENFORCE_TOKEN_EXPIRY', 'yes', 'must be true or false'],
     ['MAX_CONNECTIONS', '-1', 'must be an integer of at least 0'],
     ['MAX_BUFFERED_BYTES', '2097151', 'must be at least twice MAX_BODY_BYTES, 2097152'],
+    ['HISTORY', 'on', 'must be memory, redis or off'],
+    ...['0', '10001', '1.5'].map((messages) => [
+      'HISTORY_MESSAGES',
+      messages,
+      'must be an integer from 1 to 10000',
+    ]),
+    ...['0.9', '86401'].map((text) => [
+      'HISTORY_SECONDS',
+      text,
+      'must be a number of seconds from 1 to 86400',
+    ]),
+    ...['1048575', '1099511627777'].map((bytes) => [
+      'HISTORY_BYTES',
+      bytes,
+      'must be an integer from 1048576 to 1099511627776',
+    ]),
+    ['TOKEN_AT_CONNECT', 'yes', 'must be true or false'],
     ...['example.com', 'https://', '*', 'https://a.*.com', 'https://*', 'https://a.com/path'].map(
       (origins) => [
         'ALLOWED_ORIGINS',
@@ -186,6 +222,44 @@ describe('loadConfig', () => {
     ['redis://redis/2', { BROKER_PREFIX: 'mine:' }, 'mine:'],
   ])('with REDIS_URL=%s and %j has the prefix %s', (REDIS_URL, env, prefix) => {
     expect(loadConfig({ ...secret, REDIS_URL, ...env }).brokerPrefix).toBe(prefix);
+  });
+
+  it.each([
+    [{ HISTORY: 'redis' }, ['HISTORY=redis needs REDIS_URL']],
+    [
+      { HISTORY: 'memory', REDIS_URL: 'redis://redis' },
+      [
+        'HISTORY=memory cannot be used with REDIS_URL: nodes must share their history, so set redis or off',
+      ],
+    ],
+    [
+      { HISTORY: 'redis', REDIS_URL: 'redis://redis', HISTORY_FILE: 'x' },
+      ['HISTORY_FILE needs HISTORY=memory, but HISTORY is redis'],
+    ],
+    [
+      { HISTORY: 'off', HISTORY_FILE: 'x' },
+      ['HISTORY_FILE needs HISTORY=memory, but HISTORY is off'],
+    ],
+    [
+      { REDIS_URL: 'redis://redis', HISTORY_FILE: 'x' },
+      ['HISTORY_FILE needs HISTORY=memory, but HISTORY is off'],
+    ],
+    // A variable that is wrong by itself is the only problem.
+    [{ HISTORY: 'on', HISTORY_FILE: 'x' }, ['HISTORY must be memory, redis or off, got "on"']],
+    [
+      { HISTORY: 'redis', REDIS_URL: 'http://redis' },
+      ['REDIS_URL must be a URL that begins with redis:// or rediss://'],
+    ],
+    [{ HISTORY: 'redis', REDIS_URL: 'redis://redis' }, []],
+    [{ HISTORY: 'off', REDIS_URL: 'redis://redis' }, []],
+    [{ HISTORY: 'memory', HISTORY_FILE: 'x', WEB_CONCURRENCY: '2' }, []],
+  ])('knows which history goes with what: %j', (env, expected) => {
+    expect(problems({ ...secret, ...env })).toEqual(expected);
+  });
+
+  it('keeps no history with REDIS_URL unless it is told to', () => {
+    expect(loadConfig({ ...secret, REDIS_URL: 'redis://redis' }).history).toBe('off');
+    expect(loadConfig({ ...secret, REDIS_URL: '' }).history).toBe('memory');
   });
 
   it('does not show the password in a REDIS_URL that it refuses', () => {

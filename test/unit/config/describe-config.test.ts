@@ -42,6 +42,12 @@ describe('describeConfig', () => {
           redis: false,
           brokerPrefix: 'bifrost:',
           reconnectOnBrokerLoss: false,
+          history: 'memory',
+          historyMessages: 100,
+          historyMs: 300_000,
+          historyBytes: 67_108_864,
+          historyFile: false,
+          tokenAtConnect: false,
         },
         null,
         1,
@@ -71,6 +77,11 @@ describe('describeConfig', () => {
       brokerPrefix: 'bifrost:2:',
     });
     expect(described({ ...config, tls })).not.toContain('key.pem');
+  });
+
+  it('shows where the history is kept', () => {
+    const config = loadConfig({ JWT_SECRET, HISTORY_FILE: '/var/lib/bifrost/history' });
+    expect(describeConfig(config)).toMatchObject({ historyFile: '/var/lib/bifrost/history' });
   });
 
   it('shows nothing of a secret but that it is there', () => {

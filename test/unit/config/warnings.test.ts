@@ -19,6 +19,20 @@ describe('environmentWarnings', () => {
     }
   });
 
+  it('say that nobody can recover when Redis is set and no history', () => {
+    for (const HISTORY of ['redis', 'off']) {
+      expect(environmentWarnings({ REDIS_URL: 'redis://redis', HISTORY })).toEqual([]);
+    }
+    expect(environmentWarnings({ REDIS_URL: '' })).toEqual([]);
+    for (const env of [{}, { HISTORY: '' }]) {
+      expect(environmentWarnings({ REDIS_URL: 'redis://:password@redis', ...env })).toEqual([
+        expect.stringMatching(
+          /^REDIS_URL without HISTORY: clients that come back cannot recover what they missed; set HISTORY=/,
+        ),
+      ]);
+    }
+  });
+
   it.each([
     ['MAX_CONECTIONS', 'MAX_CONNECTIONS'],
     ['MAX_CONNECTION', 'MAX_CONNECTIONS'],
@@ -38,6 +52,10 @@ describe('environmentWarnings', () => {
     ['WEB_CONCURENCY', 'WEB_CONCURRENCY'],
     ['TLS_CERT_FIL', 'TLS_CERT_FILE'],
     ['port', 'PORT'],
+    ['HISTROY', 'HISTORY'],
+    ['HISTORY_MESSAGE', 'HISTORY_MESSAGES'],
+    ['HISTORYFILE', 'HISTORY_FILE'],
+    ['TOKEN_ON_CONNECT', 'TOKEN_AT_CONNECT'],
   ])('ask whether %s was meant to be %s, and do not show its value', (name, meant) => {
     expect(environmentWarnings({ [name]: 'its value' })).toEqual([
       `${name} is not read: is ${meant} meant?`,
@@ -49,7 +67,7 @@ describe('environmentWarnings', () => {
       'POST PORTS SPORT REPORT HOSTS HOSTNAME HOSTTYPE GHOST METRICS_PORT MATRIX NODE_PATH NODE_OPTIONS NODE_ENVIRONMENT ' +
       'NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED SSL_CERT_FILE SSL_CERT_DIR TLS_CA_FILE ' +
       'REDIS_HOST REDIS_PORT REDIS_USER REDIS_TLS_URL REDIS_SERVICE_HOST BIFROST_PORT DATABASE_URL WEB_MEMORY MAX_MEMORY ' +
-      'MAX_BODY JWT_ISSUER ALLOWED_HOSTS LOG_FILE LOGNAME HISTFILE HISTSIZE PATH HOME SHELL TERM LANG PWD SHLVL DYNO _';
+      'MAX_BODY JWT_ISSUER ALLOWED_HOSTS LOG_FILE LOGNAME HISTFILE HISTSIZE HISTFILESIZE HISTCONTROL PATH HOME SHELL TERM LANG PWD SHLVL DYNO _';
     const env = Object.fromEntries(names.split(' ').map((name) => [name, 'x']));
     expect(environmentWarnings(env)).toEqual([]);
   });
