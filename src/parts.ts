@@ -1,0 +1,105 @@
+import type { Registry } from 'prom-client';
+import { TokenVerifier } from './auth/token-verifier.ts';
+import type { Broker } from './broker/broker.ts';
+import { DistributedBroker } from './broker/broker-distributed.ts';
+import { LocalBroker } from './broker/broker-local.ts';
+import type { Bus } from './broker/bus.ts';
+import type { Config } from './config/config.ts';
+import { Compressor } from './hub/compressor.ts';
+import { DeliveryQueue } from './hub/delivery-queue.ts';
+import { Hub } from './hub/hub.ts';
+import { Outbox } from './hub/outbox.ts';
+import { disconnects } from './protocol/close-codes.ts';
+import { DescriptorProbe } from './telemetry/descriptor-probe.ts';
+import { type Log, rateLimited } from './telemetry/log.ts';
+import { Metrics } from './telemetry/metrics.ts';
+import type { ConnectionContext } from './websocket/connection.ts';
+import { Connections } from './websocket/connections.ts';
+
+/** What the process provides to its server. Without a bus, this process is the only node. */
+export interface ServerOptions {
+  /** Connects the nodes of one server. */
+  readonly bus?: Bus | undefined;
+  /** Creates the function that reads the metrics of all processes of this machine. */
+  readonly createMetricsReader?: ((registry: Registry) => () => Promise<string>) | undefined;
+  /** How many lines of the log could not be written so far. */
+  readonly droppedLines?: () => number;
+}
+
+const MINUTE_MS = 60_000;
+/** How long messages from other processes may wait under load, so that they are written together. */
+const FLUSH_DELAY_MS = 5;
+
+/** What a server consists of. Connections need most of it. */
+export interface Parts extends ConnectionContext {
+  readonly log: Log;
+  readonly descriptors: DescriptorProbe;
+}
+
+/** Makes everything that a server consists of, apart from its listener. The broker begins to connect to its bus. */
+export function createParts(config: Config, log: Log, { bus, droppedLines }: ServerOptions): Parts {
+  const connections = new Connections(config, log);
+  const hub = new Hub();
+  const outbox = new Outbox({ flushDelayMs: bus === undefined ? 0 : FLUSH_DELAY_MS });
+  const queue = new DeliveryQueue(hub, () => outbox.isWriting);
+  const onOldSecret = () => log.warn('a token was signed with a secret of JWT_SECRET_PREVIOUS');
+  const onShortage = () =>
+    log.error(
+      'no file descriptor is left: new connections are closed at once; raise ulimit -n (systemd: LimitNOFILE)',
+    );
+  const broker = bus
+    ? connectBroker(config, log, { hub, queue, bus, connections })
+    : new LocalBroker(hub, queue);
+  const descriptors = new DescriptorProbe(rateLimited(MINUTE_MS, onShortage));
+  return {
+    config,
+    log,
+    hub,
+    broker,
+    connections,
+    descriptors,
+    tokens: new TokenVerifier(
+      config.jwtSecret,
+      config.jwtSecretPrevious,
+      rateLimited(MINUTE_MS, onOldSecret),
+    ),
+    metrics: config.metrics
+      ? new Metrics({
+          hub,
+          connections: connections.all,
+          broker,
+          descriptors,
+          droppedLines: droppedLines ?? (() => 0),
+        })
+      : undefined,
+    outbox,
+    compressor: new Compressor(),
+  };
+}
+
+/** The broker of a server with several nodes. */
+function connectBroker(
+  config: Config,
+  log: Log,
+  parts: { hub: Hub; queue: DeliveryQueue; bus: Bus; connections: Connections },
+): Broker {
+  const { hub, queue, bus, connections } = parts;
+  const logMalformed = rateLimited(MINUTE_MS, (topic: string) => {
+    const dropped = broker.malformedTexts;
+    log.warn({ topic, dropped }, 'dropped a message of another program under BROKER_PREFIX');
+  });
+  const broker = new DistributedBroker(hub, bus, {
+    onMalformed: logMalformed,
+    prefix: config.brokerPrefix,
+    queue,
+    onChange(isAvailable) {
+      if (isAvailable) {
+        log.info('broker available');
+        return;
+      }
+      log.error('broker unavailable, refusing broadcasts with 503');
+      if (config.reconnectOnBrokerLoss) connections.endAll(disconnects.brokerLost);
+    },
+  });
+  return broker;
+}
