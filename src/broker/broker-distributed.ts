@@ -3,6 +3,7 @@ import { DeliveryQueue } from '../hub/delivery-queue.ts';
 import type { Hub, Subscriber } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Publication, PublicationBatch } from '../protocol/publishing.ts';
+import { Answers } from './answers.ts';
 import {
   type Broker,
   BrokerUnavailable,
@@ -13,19 +14,11 @@ import {
 import type { Bus, BusListener } from './bus.ts';
 import { IncomingBroadcasts } from './incoming-broadcasts.ts';
 import { Interests } from './interests.ts';
-import {
-  type BatchCount,
-  encodeAnswer,
-  encodeBatchAnswer,
-  encodeStatsRequest,
-  parseStatsRequest,
-} from './node-messages.ts';
+import { encodeAnswer, encodeStatsRequest, parseStatsRequest } from './node-messages.ts';
 import { OutgoingBroadcasts } from './outgoing-broadcasts.ts';
+import { StatsSurvey } from './stats-survey.ts';
 import { Surveys } from './survey.ts';
 
-/** How long the nodes have to tell their counters, and how old an answer may be that is given again. */
-const STATS_DEADLINE_MS = 500;
-const STATS_AGE_MS = 1_000;
 /** How long what this node publishes to itself may be under way, before the bus counts as one that loses texts. */
 const PROBE_DEADLINE_MS = 2_000;
 /** Topics renewed with one command, so that a long list does not hold up everything else. */
@@ -54,19 +47,19 @@ export class DistributedBroker implements Broker, BusListener {
   readonly #onMalformed: (topic: string) => void;
   readonly #node = randomUUID();
   readonly #channelTopics: string;
-  readonly #nodeTopics: string;
   readonly #ownTopic: string;
   readonly #statsTopic: string;
   readonly #interests = new Interests();
   readonly #surveys = new Surveys();
+  readonly #answers: Answers;
   readonly #outgoing: OutgoingBroadcasts;
   readonly #incoming: IncomingBroadcasts;
+  readonly #stats: StatsSurvey;
   #malformedTexts = 0;
   #isUp = false;
   #isAvailable = false;
   /** Raised by every loss of the bus and by `close`. What was begun under an earlier number is dropped. */
   #epoch = 0;
-  #stats: { readonly promise: Promise<Stats>; readonly at: number } | undefined;
 
   constructor(
     hub: Hub,
@@ -76,17 +69,18 @@ export class DistributedBroker implements Broker, BusListener {
     this.#hub = hub;
     this.#bus = bus;
     this.#queue = queue ?? new DeliveryQueue(hub);
-    this.#incoming = new IncomingBroadcasts(hub, this.#queue, {
-      answer: (node, id, deliveries) => this.#answer(node, id, [deliveries]),
-      answerBatch: (node, id, counts) => this.#answerBatch(node, id, counts),
-    });
     this.#onChange = onChange;
     this.#onMalformed = onMalformed;
     this.#channelTopics = `${prefix}channel:`;
-    this.#nodeTopics = `${prefix}node:`;
-    this.#ownTopic = this.#nodeTopics + this.#node;
+    const nodeTopics = `${prefix}node:`;
+    this.#ownTopic = nodeTopics + this.#node;
     this.#statsTopic = `${prefix}stats`;
+    this.#answers = new Answers(bus, this.#surveys, this.#node, nodeTopics);
+    this.#incoming = new IncomingBroadcasts(hub, this.#queue, this.#answers);
     this.#outgoing = new OutgoingBroadcasts(bus, this.#surveys, this.#node, this.#channelTopics);
+    this.#stats = new StatsSurvey(this.#surveys, hub, (id) =>
+      bus.publish(this.#statsTopic, encodeStatsRequest(this.#node, id)),
+    );
     bus.open(this);
   }
 
@@ -128,11 +122,7 @@ export class DistributedBroker implements Broker, BusListener {
   }
 
   stats(): Promise<Stats> {
-    const now = performance.now();
-    if (this.#stats === undefined || now - this.#stats.at >= STATS_AGE_MS) {
-      this.#stats = { promise: this.#gatherStats(), at: now };
-    }
-    return this.#stats.promise;
+    return this.#stats.read(this.#isAvailable);
   }
 
   close(): Promise<void> {
@@ -169,39 +159,9 @@ export class DistributedBroker implements Broker, BusListener {
       const request = parseStatsRequest(text);
       if (request === undefined) return false;
       const { deliveries, subscriptions } = this.#hub;
-      return this.#answer(request.node, request.id, [deliveries, subscriptions]);
+      return this.#answers.give(request.node, request.id, [deliveries, subscriptions]);
     }
     return topic === this.#ownTopic && this.#surveys.receive(text);
-  }
-
-  /** Tells a node what was counted of its batch. */
-  #answerBatch(node: string, id: number, counts: readonly BatchCount[]): void {
-    if (node === this.#node) this.#surveys.addCounts(id, counts);
-    else this.#bus.publish(this.#nodeTopics + node, encodeBatchAnswer(id, counts)).catch(() => {});
-  }
-
-  /** Answers the node that asked, itself without the bus. False when a text in our name asks what we did not. */
-  #answer(node: string, id: number, numbers: readonly number[]): boolean {
-    if (node === this.#node) return this.#surveys.addAnswer(id, numbers);
-    // If the bus is lost now, so is the answer. The bus reports its loss, and the node that asked has a deadline.
-    this.#bus.publish(this.#nodeTopics + node, encodeAnswer(id, numbers)).catch(() => {});
-    return true;
-  }
-
-  async #gatherStats(): Promise<Stats> {
-    if (!this.#isAvailable) return this.#hub;
-    try {
-      const { answers, sums } = await this.#surveys.start(
-        2,
-        (id) => this.#bus.publish(this.#statsTopic, encodeStatsRequest(this.#node, id)),
-        STATS_DEADLINE_MS,
-      );
-      const [deliveries = 0, subscriptions = 0] = sums;
-      return answers === 0 ? this.#hub : { deliveries, subscriptions };
-    } catch {
-      // Too many surveys are open: the others cannot be asked now.
-      return this.#hub;
-    }
   }
 
   #setAvailable(isAvailable: boolean): void {

@@ -2,15 +2,9 @@ import type { DeliveryQueue } from '../hub/delivery-queue.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Publication } from '../protocol/publishing.ts';
+import type { Answers } from './answers.ts';
 import { BatchCounts } from './batch-counts.ts';
-import { type BatchCount, parseBroadcast } from './node-messages.ts';
-
-/** How a node is told to how many sockets its broadcasts were handed here. */
-export interface Answers {
-  /** False when a text in our own name belongs to nothing that we have published. */
-  readonly answer: (node: string, id: number, deliveries: number) => boolean;
-  readonly answerBatch: (node: string, id: number, counts: readonly BatchCount[]) => void;
-}
+import { parseBroadcast } from './node-messages.ts';
 
 /** Hands what comes over the bus to this node's subscribers, and answers the node that published it. */
 export class IncomingBroadcasts {
@@ -23,7 +17,7 @@ export class IncomingBroadcasts {
     this.#hub = hub;
     this.#queue = queue;
     this.#answers = answers;
-    this.#counts = new BatchCounts(answers.answerBatch);
+    this.#counts = new BatchCounts((node, id, counts) => answers.giveCounts(node, id, counts));
   }
 
   /** False when no node of ours can have sent the text. */
@@ -38,9 +32,9 @@ export class IncomingBroadcasts {
       return true;
     }
     if (this.#queue.isEmpty) {
-      return this.#answers.answer(node, id, this.#hub.publish(publication));
+      return this.#answers.give(node, id, [this.#hub.publish(publication)]);
     }
-    this.#enqueue(publication, (deliveries) => this.#answers.answer(node, id, deliveries));
+    this.#enqueue(publication, (deliveries) => this.#answers.give(node, id, [deliveries]));
     return true;
   }
 
