@@ -1,6 +1,8 @@
 // Checks what the contract promises of every broadcast, from what was posted, answered and received, and from when a
 // node was killed or lost Redis. All times are of one clock, in milliseconds since 1970.
 
+import { succession } from './nodes-order.ts';
+
 /** The outcome of a `POST /broadcast`, or of several that are retries of one. */
 export type Answer = 'success' | 'partial' | 'unavailable' | 'none';
 
@@ -59,7 +61,7 @@ export interface Verdict {
   sessions: number;
   /** How many websockets received each broadcast, by sequence. */
   readonly received: Uint32Array;
-  /** Which sequence came right after which, on any websocket: `before * PAIR + after`. */
+  /** Which sequence came right after which, on any websocket; each a `succession`. */
   readonly successions: number[];
   readonly faults: string[];
 }
@@ -67,7 +69,6 @@ export interface Verdict {
 /** A node that is killed may lose what it was handed in its last second. */
 const LAST_SECOND_MS = 1_000;
 const BROKER_LOST = 1013;
-const PAIR = 2 ** 24;
 const MAX_FAULTS = 10;
 
 function lastBefore(events: readonly NodeEvent[], node: number, time: number): number | undefined {
@@ -147,7 +148,7 @@ class SessionChecker {
       }
       this.#lastReceiver[sequence] = index;
       verdict.received[sequence] = (verdict.received[sequence] ?? 0) + 1;
-      if (previous !== undefined) this.#successions.add(previous * PAIR + sequence);
+      if (previous !== undefined) this.#successions.add(succession(previous, sequence));
       previous = sequence;
 
       const broadcast = this.#bySequence.get(sequence);
@@ -211,35 +212,6 @@ class SessionChecker {
   #addFault(text: string): void {
     if (this.#verdict.faults.length < MAX_FAULTS) this.#verdict.faults.push(text);
   }
-}
-
-/** Whether one order of all broadcasts contains the order of every websocket. */
-export function haveOneOrder(successions: Iterable<number>): boolean {
-  const successors = new Map<number, number[]>();
-  const predecessorCounts = new Map<number, number>();
-  for (const pair of new Set(successions)) {
-    const first = Math.floor(pair / PAIR);
-    const second = pair % PAIR;
-    const known = successors.get(first);
-    if (known === undefined) successors.set(first, [second]);
-    else known.push(second);
-    predecessorCounts.set(second, (predecessorCounts.get(second) ?? 0) + 1);
-    if (!predecessorCounts.has(first)) predecessorCounts.set(first, 0);
-  }
-  // Kahn's topological sort: what is left over in the end is part of a cycle.
-  const free = [...predecessorCounts]
-    .filter(([, count]) => count === 0)
-    .map(([sequence]) => sequence);
-  let sorted = 0;
-  for (let sequence = free.pop(); sequence !== undefined; sequence = free.pop()) {
-    sorted += 1;
-    for (const next of successors.get(sequence) ?? []) {
-      const count = (predecessorCounts.get(next) ?? 0) - 1;
-      predecessorCounts.set(next, count);
-      if (count === 0) free.push(next);
-    }
-  }
-  return sorted === predecessorCounts.size;
 }
 
 /** Compares `deliveries` of each answer with what arrived, where it must be exact. */

@@ -3,10 +3,10 @@ import {
   type Answer,
   compareDeliveries,
   type History,
-  haveOneOrder,
   type Posted,
   type Verdict,
 } from './nodes-oracle.ts';
+import { haveOneOrder } from './nodes-order.ts';
 import { formatCount } from './report.ts';
 import type { Verdicts } from './verdicts.ts';
 
