@@ -23,6 +23,16 @@ export function readAsset(name: string): string {
   return readFileSync(new URL(`./assets/${name}`, import.meta.url), 'utf8');
 }
 
+/**
+ * Modules of `assets/` as one script, each before those that import it: the policy allows a script by its hash, and a
+ * script within the page cannot import others. No name may be declared in two of them.
+ */
+export function joinModules(names: readonly string[]): string {
+  return names
+    .map((name) => readAsset(name).replaceAll(/^import [^;]*;\n|^export /gm, ''))
+    .join('\n');
+}
+
 /** Replaces each `{{name}}` of a template by the HTML of that name. Throws if there is none. */
 export function fillTemplate(template: string, values: Readonly<Record<string, string>>): string {
   return template.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => {

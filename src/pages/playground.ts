@@ -9,10 +9,14 @@ import { json, type Reply } from '../http/reply.ts';
 import type { Handler } from '../http/router.ts';
 import { isObject, parseJson } from '../protocol/json.ts';
 import { closeCodeRows } from './close-code-table.ts';
-import { fillTemplate, type Page, pageHandler, readAsset } from './page.ts';
+import { fillTemplate, joinModules, type Page, pageHandler, readAsset } from './page.ts';
 
 /** As long as the published Ruby client's tokens: long enough to try one, short enough to see it expire. */
 const TOKEN_LIFETIME_SECONDS = 60;
+
+const SCRIPTS = ['page', 'log', 'server', 'connection', 'token', 'main'].map(
+  (name) => `playground/${name}.js`,
+);
 
 /**
  * The playground: a page to try the server with, and an endpoint that signs any claims.
@@ -33,7 +37,7 @@ function playgroundPage(): Page {
   return {
     title: 'Bifröst playground',
     style: readAsset('playground.css'),
-    script: readAsset('playground.js'),
+    script: joinModules(SCRIPTS),
     body: fillTemplate(readAsset('playground.html'), { closeCodeRows: closeCodeRows() }),
   };
 }
