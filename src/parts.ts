@@ -4,6 +4,7 @@ import type { Broker } from './broker/broker.ts';
 import { DistributedBroker } from './broker/broker-distributed.ts';
 import { LocalBroker } from './broker/broker-local.ts';
 import type { Bus } from './broker/bus.ts';
+import { MemoryHistory } from './broker/history-memory.ts';
 import type { Config } from './config/config.ts';
 import { Compressor } from './hub/compressor.ts';
 import { DeliveryQueue } from './hub/delivery-queue.ts';
@@ -15,11 +16,14 @@ import { type Log, rateLimited } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
 import type { ConnectionContext } from './websocket/connection.ts';
 import { Connections } from './websocket/connections.ts';
+import { Replays } from './websocket/replays.ts';
 
 /** What the process provides to its server. Without a bus, this process is the only node. */
 export interface ServerOptions {
   /** Connects the nodes of one server. */
   readonly bus?: Bus | undefined;
+  /** What was kept before this start. By default a history begins empty, if one is configured. */
+  readonly history?: MemoryHistory | undefined;
   /** Creates the function that reads the metrics of all processes of this machine. */
   readonly createMetricsReader?: ((registry: Registry) => () => Promise<string>) | undefined;
   /** How many lines of the log could not be written so far. */
@@ -34,22 +38,35 @@ const FLUSH_DELAY_MS = 5;
 export interface Parts extends ConnectionContext {
   readonly log: Log;
   readonly descriptors: DescriptorProbe;
+  /** Undefined when this process keeps nothing itself. */
+  readonly history: MemoryHistory | undefined;
 }
 
 /** Makes everything that a server consists of, apart from its listener. The broker begins to connect to its bus. */
-export function createParts(config: Config, log: Log, { bus, droppedLines }: ServerOptions): Parts {
+export function createParts(config: Config, log: Log, options: ServerOptions): Parts {
+  const { bus, droppedLines } = options;
   const connections = new Connections(config, log);
   const hub = new Hub();
   const outbox = new Outbox({ flushDelayMs: bus === undefined ? 0 : FLUSH_DELAY_MS });
-  const queue = new DeliveryQueue(hub, () => outbox.isWriting);
+  const isWriting = () => outbox.isWriting;
+  // With a bus the history belongs to it.
+  const history =
+    config.history === 'memory' && bus === undefined
+      ? (options.history ?? new MemoryHistory(config))
+      : undefined;
   const onOldSecret = () => log.warn('a token was signed with a secret of JWT_SECRET_PREVIOUS');
   const onShortage = () =>
     log.error(
       'no file descriptor is left: new connections are closed at once; raise ulimit -n (systemd: LimitNOFILE)',
     );
   const broker = bus
-    ? connectBroker(config, log, { hub, queue, bus, connections })
-    : new LocalBroker(hub, queue);
+    ? connectBroker(config, log, {
+        hub,
+        queue: new DeliveryQueue(hub, isWriting),
+        bus,
+        connections,
+      })
+    : new LocalBroker(hub, { isWriting, history });
   const descriptors = new DescriptorProbe(rateLimited(MINUTE_MS, onShortage));
   return {
     config,
@@ -58,6 +75,7 @@ export function createParts(config: Config, log: Log, { bus, droppedLines }: Ser
     broker,
     connections,
     descriptors,
+    history,
     tokens: new TokenVerifier(
       config.jwtSecret,
       config.jwtSecretPrevious,
@@ -69,11 +87,13 @@ export function createParts(config: Config, log: Log, { bus, droppedLines }: Ser
           connections: connections.all,
           broker,
           descriptors,
+          history,
           droppedLines: droppedLines ?? (() => 0),
         })
       : undefined,
     outbox,
     compressor: new Compressor(),
+    replays: new Replays(),
   };
 }
 

@@ -3,6 +3,7 @@ import { broadcastHandler } from './http/broadcast.ts';
 import { healthHandler } from './http/health.ts';
 import { infoHandler } from './http/info.ts';
 import { metricsHandler } from './http/metrics.ts';
+import { positionHandler } from './http/position.ts';
 import type { Handler } from './http/router.ts';
 import { landingPage } from './pages/landing.ts';
 import { playgroundRoutes } from './pages/playground.ts';
@@ -24,6 +25,7 @@ export function createRoutes(
     'GET /': landingPage({ playground: config.development }),
     'GET /info.json': infoHandler(broker),
     'GET /healthz': healthHandler(health),
+    ...(broker.hasHistory && { 'GET /position': positionHandler(broker) }),
     'POST /broadcast': broadcastHandler({ ...parts, bodies }),
     'GET /subscribe': upgradeRequired,
     ...(metrics && {

@@ -30,7 +30,7 @@ export interface Server {
 
 export function createServer(config: Config, log: Log, options: ServerOptions = {}): Server {
   const parts = createParts(config, log, options);
-  const { broker, connections, descriptors } = parts;
+  const { broker, connections, descriptors, history } = parts;
   const routes = createRoutes(parts, options.createMetricsReader);
   const listener = createListener(config.tls, createRouter(routes, log));
   const { httpServer } = listener;
@@ -52,7 +52,11 @@ export function createServer(config: Config, log: Log, options: ServerOptions = 
       };
       try {
         const address = await listen(httpServer, { host, port, onAcceptError });
-        if (address !== undefined) connections.start(() => descriptors.check());
+        if (address === undefined) return undefined;
+        connections.start(() => {
+          descriptors.check();
+          history?.expire();
+        });
         return address;
       } catch (error) {
         void broker.close();

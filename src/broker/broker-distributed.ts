@@ -12,6 +12,7 @@ import {
   type Stats,
 } from './broker.ts';
 import type { Bus, BusListener } from './bus.ts';
+import { type Recovery, type RecoveryRequest, recoverNothing } from './history.ts';
 import { IncomingBroadcasts } from './incoming-broadcasts.ts';
 import { Interests } from './interests.ts';
 import { encodeAnswer, encodeStatsRequest, parseStatsRequest } from './node-messages.ts';
@@ -40,6 +41,7 @@ export interface DistributedBrokerOptions {
  * one order for all; each tells the publisher how many sockets it was handed to.
  */
 export class DistributedBroker implements Broker, BusListener {
+  readonly hasHistory = false;
   readonly #hub: Hub;
   readonly #bus: Bus;
   readonly #queue: DeliveryQueue;
@@ -104,6 +106,16 @@ export class DistributedBroker implements Broker, BusListener {
     if (isConfirmed) onConfirmed();
     return false;
   }
+
+  recover(
+    subscriber: Subscriber,
+    request: RecoveryRequest,
+    onRecovered: (recovery: Recovery) => void,
+  ): void {
+    this.#queue.subscribe(subscriber, () => onRecovered(recoverNothing(request)));
+  }
+
+  position(): undefined {}
 
   unsubscribe(subscriber: Subscriber): void {
     this.#queue.drop(subscriber);

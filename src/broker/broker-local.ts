@@ -1,5 +1,5 @@
-import { DeliveryQueue } from '../hub/delivery-queue.ts';
-import type { Hub, Subscriber } from '../hub/hub.ts';
+import { DeliveryQueue, type PublicationSink } from '../hub/delivery-queue.ts';
+import type { EncodedMessage, Hub, Subscriber } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Publication, PublicationBatch } from '../protocol/publishing.ts';
 import {
@@ -11,20 +11,37 @@ import {
   type Stats,
   sumByEntry,
 } from './broker.ts';
+import { type Recovery, type RecoveryRequest, recoverNothing } from './history.ts';
+import type { MemoryHistory } from './history-memory.ts';
 import { encodeResults } from './node-messages.ts';
 import { RequestMemory } from './request-memory.ts';
+
+export interface LocalBrokerOptions {
+  /** Whether sockets are still to be written with what was handed out in earlier turns of the event loop. */
+  readonly isWriting?: () => boolean;
+  /** Undefined when nothing is kept. */
+  readonly history?: MemoryHistory | undefined;
+}
 
 /** The broker of a single process: its hub has all subscribers. */
 export class LocalBroker implements Broker {
   readonly isAvailable = true;
   readonly malformedTexts = 0;
   readonly #hub: Hub;
+  readonly #history: MemoryHistory | undefined;
+  readonly #sink: PublicationSink;
   readonly #queue: DeliveryQueue;
   readonly #requests = new RequestMemory();
 
-  constructor(hub: Hub, queue = new DeliveryQueue(hub)) {
+  constructor(hub: Hub, { isWriting, history }: LocalBrokerOptions = {}) {
     this.#hub = hub;
-    this.#queue = queue;
+    this.#history = history;
+    this.#sink = history === undefined ? hub : new KeepingSink(hub, history);
+    this.#queue = new DeliveryQueue(this.#sink, isWriting);
+  }
+
+  get hasHistory(): boolean {
+    return this.#history !== undefined;
   }
 
   subscribe(subscriber: Subscriber, _: readonly Channel[], onSubscribed: () => void): boolean {
@@ -33,13 +50,27 @@ export class LocalBroker implements Broker {
     return false;
   }
 
+  recover(
+    subscriber: Subscriber,
+    request: RecoveryRequest,
+    onRecovered: (recovery: Recovery) => void,
+  ): void {
+    this.#queue.subscribe(subscriber, () => {
+      onRecovered(this.#history?.recover(request) ?? recoverNothing(request));
+    });
+  }
+
+  position(): string | undefined {
+    return this.#history?.position();
+  }
+
   unsubscribe(subscriber: Subscriber): void {
     this.#queue.drop(subscriber);
   }
 
   publish(publication: Publication): Published | Promise<Published> {
     if (this.#queue.isEmpty) {
-      return { deliveries: this.#hub.publish(publication), isPartial: false };
+      return { deliveries: this.#sink.publish(publication), isPartial: false };
     }
     if (this.#queue.isFull) throw new BrokerFull();
     return new Promise((resolve) => {
@@ -58,7 +89,8 @@ export class LocalBroker implements Broker {
     return new Promise((resolve) => {
       this.#queue.publish(publications, (deliveries) => {
         const results = sumByEntry(deliveries, entrySizes);
-        const published = { results, isPartial: false, isDuplicate: false };
+        const position = this.#positionOf(publications);
+        const published = { results, isPartial: false, isDuplicate: false, position };
         if (jti !== undefined) this.#requests.finish(jti, encodeResults(published));
         resolve(published);
       });
@@ -70,4 +102,30 @@ export class LocalBroker implements Broker {
   }
 
   async close(): Promise<void> {}
+
+  /** To be called when they have just been handed out. */
+  #positionOf(publications: readonly Publication[]): string | undefined {
+    const isAnyKept = publications.some(({ isKept }) => isKept !== false);
+    return isAnyKept && this.#sink instanceof KeepingSink ? this.#sink.last : this.position();
+  }
+}
+
+/** Gives each publication its position, keeps it and hands it out, in one step. */
+class KeepingSink implements PublicationSink {
+  /** The position of the last publication that was kept. */
+  last: string | undefined;
+  readonly #hub: Hub;
+  readonly #history: MemoryHistory;
+
+  constructor(hub: Hub, history: MemoryHistory) {
+    this.#hub = hub;
+    this.#history = history;
+  }
+
+  publish(publication: Publication, message?: EncodedMessage): number {
+    const position = this.#history.add(publication);
+    if (publication.isKept === false) return this.#hub.publish(publication, message);
+    this.last = position;
+    return this.#hub.publish(publication, message, position);
+  }
 }

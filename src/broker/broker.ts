@@ -1,6 +1,7 @@
 import type { Subscriber } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Publication, PublicationBatch } from '../protocol/publishing.ts';
+import type { Recovery, RecoveryRequest } from './history.ts';
 import { parseResults } from './node-messages.ts';
 
 /** What became of a broadcast. */
@@ -19,6 +20,8 @@ export interface PublishedBatch {
   readonly isPartial: boolean;
   /** Whether a request with the same `jti` came before. This one was not delivered. */
   readonly isDuplicate: boolean;
+  /** The position of the last of them that was kept, or of now. Undefined when it is not known, or nothing is kept. */
+  readonly position: string | undefined;
 }
 
 /** The counters of `GET /info.json`. */
@@ -31,6 +34,8 @@ export interface Stats {
 export interface Broker {
   /** Whether broadcasts reach all nodes. */
   readonly isAvailable: boolean;
+  /** Whether broadcasts are kept for clients that come back. */
+  readonly hasHistory: boolean;
   /** Texts from the bus that no node of ours can have written. They were dropped. */
   readonly malformedTexts: number;
   /**
@@ -43,6 +48,22 @@ export interface Broker {
     channels: readonly Channel[],
     onSubscribed: () => void,
   ): boolean;
+  /**
+   * Reads what the subscriber has missed. `onRecovered` is called once, maybe before this returns, in the very step from
+   * which on broadcasts are new to the subscriber: it must add the subscription to the hub before it returns. It is given
+   * undefined when nothing can be read now. To be called when `subscribe` is done. Not called any more once the
+   * subscriber has unsubscribed.
+   */
+  recover(
+    subscriber: Subscriber,
+    request: RecoveryRequest,
+    onRecovered: (recovery: Recovery | undefined) => void,
+  ): void;
+  /**
+   * Where the one order of broadcasts stands: all up to it has been handed to the subscribers of this node, all that
+   * comes is higher. Undefined when nothing is kept, or it is not known now.
+   */
+  position(): string | undefined;
   /** Ends all subscriptions of the subscriber. Safe to call twice. */
   unsubscribe(subscriber: Subscriber): void;
   /**
@@ -80,8 +101,7 @@ export function sumByEntry(counts: readonly number[], entrySizes: readonly numbe
 
 /** The answer to a duplicate, given the results of the first request as they were stored; undefined when unknown. */
 export function duplicateOf(stored: string | undefined): PublishedBatch {
-  const { results, isPartial } = (stored && parseResults(stored)) || UNKNOWN_RESULTS;
-  return { results, isPartial, isDuplicate: true };
+  return { ...((stored && parseResults(stored)) || UNKNOWN_RESULTS), isDuplicate: true };
 }
 
-const UNKNOWN_RESULTS = { results: [], isPartial: true };
+const UNKNOWN_RESULTS = { results: [], isPartial: true, position: undefined };

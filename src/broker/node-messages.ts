@@ -8,10 +8,12 @@ export interface SentBroadcast {
   readonly message: string;
 }
 
-/** A broadcast of a batch on its way to the nodes: `node id:index message`. */
+/** A broadcast of a batch on its way to the nodes: `node id:index message`, or `node id:index@position message`. */
 export interface SentBatchItem extends SentBroadcast {
   /** Its place in the batch. */
   readonly index: number;
+  /** Undefined when it is not kept. */
+  readonly position: string | undefined;
 }
 
 /** What one node answers to some of a batch: `id index:number`, with as many pairs as it has counted. */
@@ -36,6 +38,8 @@ export interface StatsRequest {
 export interface StoredResults {
   readonly results: readonly number[];
   readonly isPartial: boolean;
+  /** Undefined without history. */
+  readonly position: string | undefined;
 }
 
 /** What one node answers: `id number`, or with as many numbers as the request asks for. */
@@ -48,11 +52,12 @@ export interface Answer {
 const NUMBER = '(?:0|[1-9][0-9]{0,14})';
 const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
 const INDEX = '(?:0|[1-9][0-9]{0,2})';
-const BROADCAST_HEADER = new RegExp(`^(${UUID}) (${NUMBER})(?::(${INDEX}))? `);
+const POSITION = '[0-9A-Za-z]{8}\\.[0-9]{1,16}';
+const BROADCAST_HEADER = new RegExp(`^(${UUID}) (${NUMBER})(?::(${INDEX})(?:@(${POSITION}))?)? `);
 const STATS_REQUEST = new RegExp(`^(${UUID}) (${NUMBER})$`);
 const ANSWER = new RegExp(`^${NUMBER}(?: ${NUMBER}){1,8}$`);
 const BATCH_ANSWER = new RegExp(`^${NUMBER}(?: ${INDEX}:${NUMBER}){1,1000}$`);
-const STORED_RESULTS = new RegExp(`^~?${NUMBER}(?: ${NUMBER}){0,999}$`);
+const STORED_RESULTS = new RegExp(`^(~?)(${NUMBER}(?: ${NUMBER}){0,999})(?:@(${POSITION}))?$`);
 
 export function encodeBroadcast(node: string, id: number, message: string): string {
   return `${node} ${id} ${message}`;
@@ -67,9 +72,13 @@ export function encodeBatchAnswer(id: number, counts: readonly BatchCount[]): st
   return `${id} ${counts.map(({ index, deliveries }) => `${index}:${deliveries}`).join(' ')}`;
 }
 
-/** The results of a batch as they are remembered: `2 5 0`, with a `~` before them when they are partial. */
-export function encodeResults({ results, isPartial }: StoredResults): string {
-  return `${isPartial ? '~' : ''}${results.join(' ')}`;
+/**
+ * The results of a batch as they are remembered: `2 5 0`, with a `~` before them when they are partial, and `@position`
+ * behind them if there is one.
+ */
+export function encodeResults({ results, isPartial, position }: StoredResults): string {
+  const suffix = position === undefined ? '' : `@${position}`;
+  return `${isPartial ? '~' : ''}${results.join(' ')}${suffix}`;
 }
 
 export function encodeStatsRequest(node: string, id: number): string {
@@ -84,11 +93,11 @@ export function encodeAnswer(id: number, numbers: readonly number[]): string {
 export function parseBroadcast(text: string): SentBroadcast | SentBatchItem | undefined {
   const header = BROADCAST_HEADER.exec(text);
   if (header === null) return undefined;
-  const [{ length }, node = '', id, index] = header;
+  const [{ length }, node = '', id, index, position] = header;
   const message = text.slice(length);
   if (!isBraced(message)) return undefined;
   const broadcast = { node, id: Number(id), message };
-  return index === undefined ? broadcast : { ...broadcast, index: Number(index) };
+  return index === undefined ? broadcast : { ...broadcast, index: Number(index), position };
 }
 
 /** Undefined when no node of ours can have written the text. Never throws. */
@@ -119,15 +128,9 @@ export function parseBatchAnswer(text: string): BatchAnswer | undefined {
 
 /** Undefined when no node of ours can have stored the text. Never throws. */
 export function parseResults(text: string): StoredResults | undefined {
-  if (!STORED_RESULTS.test(text)) return undefined;
-  const isPartial = text.startsWith('~');
-  return {
-    results: text
-      .slice(isPartial ? 1 : 0)
-      .split(' ')
-      .map(Number),
-    isPartial,
-  };
+  const [, partial, results, position] = STORED_RESULTS.exec(text) ?? [];
+  if (results === undefined) return undefined;
+  return { results: results.split(' ').map(Number), isPartial: partial === '~', position };
 }
 
 /**

@@ -58,7 +58,12 @@ export class OutgoingBroadcasts {
     if (jti !== undefined && isDuplicate) return duplicateOf(await this.#bus.findAnswer(jti));
     if (reached === undefined) throw new BrokerUnavailable();
     const results = sumByEntry(sums, entrySizes);
-    const published = { results, isPartial: answers < reached, isDuplicate: false };
+    const published = {
+      results,
+      isPartial: answers < reached,
+      isDuplicate: false,
+      position: undefined,
+    };
     if (jti !== undefined) this.#bus.storeAnswer(jti, encodeResults(published));
     return published;
   }

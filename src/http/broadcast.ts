@@ -140,13 +140,14 @@ function successReply({ deliveries, isPartial }: Published): Reply {
 
 function batchReply(
   deliveries: number,
-  { results, isPartial, isDuplicate }: PublishedBatch,
+  { results, position, isPartial, isDuplicate }: PublishedBatch,
 ): Reply {
   const list = results.map((each) => `{"deliveries":${each}}`).join(',');
+  const reached = position === undefined ? '' : `,"position":"${position}"`;
   const partial = isPartial ? ',"partial":true' : '';
   const duplicate = isDuplicate ? ',"duplicate":true' : '';
   return json(
-    `{"message":"Success","deliveries":${deliveries},"results":[${list}]${partial}${duplicate}}`,
+    `{"message":"Success","deliveries":${deliveries},"results":[${list}]${reached}${partial}${duplicate}}`,
   );
 }
 

@@ -19,6 +19,8 @@ const TAIL_BYTES = 4;
  * is compressed once for all of them and no connection needs a compressor of its own.
  */
 export class Compressor implements Kind {
+  /** Subscribers who negotiated it and are sent envelopes. */
+  readonly positioned: Kind = { isPositioned: true, encode: (frame) => this.encode(frame) };
   #leftBytes = MAX_TURN_BYTES;
 
   /** Compresses the frame, or returns it as it is when it is small or this turn has compressed enough. */

@@ -1,5 +1,5 @@
 import type { Publication } from '../protocol/publishing.ts';
-import { EncodedMessage, type Hub, type Subscriber } from './hub.ts';
+import { EncodedMessage, type Subscriber } from './hub.ts';
 
 /** How long one turn of the event loop hands out messages. The rest waits, so that everything else is served. */
 const MAX_TURN_MS = 10;
@@ -13,6 +13,12 @@ const MAX_WAITING_BYTES = 64 * 1_024 * 1_024;
 /** What a task and each of its publications cost beside the text. */
 const TASK_BYTES = 1_024;
 const PUBLICATION_BYTES = 64;
+
+/** Where the queue hands publications to: a hub, or what gives them a position on the way. */
+export interface PublicationSink {
+  /** Returns how many subscribers took it. Publications of the same text share their `message`. */
+  publish(publication: Publication, message?: EncodedMessage): number;
+}
 
 /** Work that is done in order, step by step. */
 interface Task {
@@ -28,7 +34,7 @@ interface Task {
  * done at once. A large batch is handed out over several turns of the event loop, and what comes after it waits behind it.
  */
 export class DeliveryQueue {
-  readonly #hub: Hub;
+  readonly #sink: PublicationSink;
   readonly #isWriting: () => boolean;
   #first: Task | undefined;
   #last: Task | undefined;
@@ -40,8 +46,8 @@ export class DeliveryQueue {
   #isRunning = false;
 
   /** `isWriting` tells whether sockets are still to be written with what was handed out in earlier turns. */
-  constructor(hub: Hub, isWriting: () => boolean = () => false) {
-    this.#hub = hub;
+  constructor(sink: PublicationSink, isWriting: () => boolean = () => false) {
+    this.#sink = sink;
     this.#isWriting = isWriting;
   }
 
@@ -63,7 +69,7 @@ export class DeliveryQueue {
     publications: readonly Publication[],
     onDone: (deliveries: readonly number[]) => void,
   ): void {
-    this.#add(new PublishTask(this.#hub, publications, onDone));
+    this.#add(new PublishTask(this.#sink, publications, onDone));
   }
 
   /** Calls `onTurn` when all that was queued before has been handed out, unless the subscriber is dropped before. */
@@ -148,18 +154,18 @@ export class DeliveryQueue {
 class PublishTask implements Task {
   readonly bytes: number;
   next: Task | undefined;
-  readonly #hub: Hub;
+  readonly #sink: PublicationSink;
   readonly #publications: readonly Publication[];
   readonly #onDone: (deliveries: readonly number[]) => void;
   readonly #deliveries: number[] = [];
   #message: EncodedMessage | undefined;
 
   constructor(
-    hub: Hub,
+    sink: PublicationSink,
     publications: readonly Publication[],
     onDone: (deliveries: readonly number[]) => void,
   ) {
-    this.#hub = hub;
+    this.#sink = sink;
     this.#publications = publications;
     this.#onDone = onDone;
     let bytes = TASK_BYTES + publications.length * PUBLICATION_BYTES;
@@ -183,7 +189,7 @@ class PublishTask implements Task {
     if (this.#message?.text !== publication.message) {
       this.#message = new EncodedMessage(publication.message);
     }
-    const deliveries = this.#hub.publish(publication, this.#message);
+    const deliveries = this.#sink.publish(publication, this.#message);
     this.#deliveries.push(deliveries);
     if (this.isDone) this.#onDone(this.#deliveries);
     return deliveries === 0 ? 0 : publication.message.length;

@@ -1,18 +1,26 @@
 import type { Channel } from '../protocol/channel.ts';
-import { encodeSubscribed } from '../protocol/messages.ts';
+import { encodeEnvelope, encodeSubscribed, type SubscribedDetails } from '../protocol/messages.ts';
 import type { Publication } from '../protocol/publishing.ts';
 import { encodeFrame, type Frame } from './frame.ts';
 
 /** Subscribers that are sent the same bytes. */
 export interface Kind {
-  /** Returns the frame that they are sent in place of the plain one. Called once a broadcast that reaches one of them. */
+  /** Whether they are sent messages in an envelope that names channel and position. */
+  readonly isPositioned?: boolean;
+  /** Returns the frame that they are sent in place of this one. Called once a broadcast that reaches one of them. */
   encode(frame: Frame): Frame;
 }
 
+/** Subscribers that are sent envelopes. */
+export const POSITIONED: Kind = { isPositioned: true, encode: (frame) => frame };
+
+/** Former subscribers that have missed something and are to be sent nothing more. */
+export const SUSPENDED: Kind = { encode: (frame) => frame };
+
 /** What the hub needs of a connection; a websocket fits, and so does a test double. */
 export interface Subscriber {
-  /** Undefined for those who are sent the plain frame. Must not change while it is subscribed. */
-  readonly kind?: Kind | undefined;
+  /** Undefined for those who are sent the plain frame. Only the hub may change it while it is subscribed. */
+  kind?: Kind | undefined;
   /** The channels it is subscribed to. Set by the hub, which needs no map from subscribers to channels then. */
   channels?: Channel[] | undefined;
   /** Takes the frame for sending. False when the connection is no longer open and took nothing. Must not throw. */
@@ -25,7 +33,7 @@ interface Group {
   readonly subscribersByChannel: Map<Channel, Set<Subscriber>>;
 }
 
-/** The frames of one message, each made when the first subscriber of its kind is there. */
+/** The frames of one message without an envelope, each made when the first subscriber of its kind is there. */
 export class EncodedMessage {
   readonly text: string;
   #plain: Frame | undefined;
@@ -83,24 +91,40 @@ export class Hub {
     return (subscriber.channels?.length ?? 0) + new Set(further).size;
   }
 
-  /** Adds the subscription and confirms it to the subscriber. One that exists already is confirmed again. */
-  subscribe(subscriber: Subscriber, channel: Channel): void {
-    const { subscribersByChannel } = this.#groupOf(subscriber);
-    const subscribers = subscribersByChannel.get(channel);
-    if (!subscribers?.has(subscriber)) {
-      if (subscribers === undefined) {
-        if (!this.#hasSubscribers(channel)) this.#channels += 1;
-        subscribersByChannel.set(channel, new Set([subscriber]));
-      } else {
-        subscribers.add(subscriber);
-      }
+  /** Counts messages that were handed to a subscriber without the hub: what it had missed. */
+  countReplayed(messages: number): void {
+    this.#deliveries += messages;
+  }
+
+  /** From now on the subscriber is of another kind, on the channels that it has already too. */
+  changeKind(subscriber: Subscriber, kind: Kind): void {
+    const { channels = [] } = subscriber;
+    const from = this.#groupOf(subscriber);
+    subscriber.kind = kind;
+    const to = this.#groupOf(subscriber);
+    if (from === to) return;
+    for (const channel of channels) {
+      add(to, channel, subscriber);
+      remove(from, channel, subscriber);
+    }
+  }
+
+  /**
+   * Adds the subscription and confirms it to the subscriber, with `details` for a positioned one. A subscription that
+   * exists already is confirmed again.
+   */
+  subscribe(subscriber: Subscriber, channel: Channel, details?: SubscribedDetails): void {
+    const group = this.#groupOf(subscriber);
+    if (group.subscribersByChannel.get(channel)?.has(subscriber) !== true) {
+      if (!this.#hasSubscribers(channel)) this.#channels += 1;
+      add(group, channel, subscriber);
       // Most subscribers have one channel. `push` on an empty array would reserve room for several.
       if (subscriber.channels === undefined) subscriber.channels = [channel];
       else subscriber.channels.push(channel);
       this.#subscriptions += 1;
     }
     // In the same step as subscribing, so that no broadcast comes before the confirmation.
-    this.#hand(subscriber, encodeFrame(encodeSubscribed(channel)));
+    this.#hand(subscriber, encodeFrame(encodeSubscribed(channel, details)));
   }
 
   /** Ends all subscriptions and returns how many. Safe to call for a subscriber the hub never knew, or twice. */
@@ -110,13 +134,9 @@ export class Hub {
 
     subscriber.channels = undefined;
     this.#subscriptions -= channels.length;
-    const { subscribersByChannel } = this.#groupOf(subscriber);
+    const group = this.#groupOf(subscriber);
     for (const channel of channels) {
-      const subscribers = subscribersByChannel.get(channel);
-      subscribers?.delete(subscriber);
-      if (subscribers?.size !== 0) continue;
-      // An empty set left behind would leak one entry for every channel ever seen.
-      subscribersByChannel.delete(channel);
+      remove(group, channel, subscriber);
       if (!this.#hasSubscribers(channel)) this.#channels -= 1;
     }
     return channels.length;
@@ -124,14 +144,25 @@ export class Hub {
 
   /**
    * Hands the message to every subscriber of the channel and returns how many took it. Publications of the same text
-   * may share their `message`.
+   * may share their `message`. Positioned subscribers are told the position, if there is one.
    */
-  publish({ channel, message: text }: Publication, message = new EncodedMessage(text)): number {
+  publish(
+    publication: Publication,
+    message = new EncodedMessage(publication.message),
+    position = publication.position,
+  ): number {
     let taken = 0;
+    let envelope: Frame | undefined;
     for (const { kind, subscribersByChannel } of this.#groups) {
-      const subscribers = subscribersByChannel.get(channel);
+      const subscribers = subscribersByChannel.get(publication.channel);
       if (subscribers === undefined) continue;
-      const frame = message.frameFor(kind);
+      let frame: Frame;
+      if (kind?.isPositioned === true) {
+        envelope ??= encodeFrame(encodeEnvelope(publication, position));
+        frame = kind.encode(envelope);
+      } else {
+        frame = message.frameFor(kind);
+      }
       for (const subscriber of subscribers) {
         if (this.#hand(subscriber, frame)) taken += 1;
       }
@@ -156,4 +187,17 @@ export class Hub {
     if (taken) this.#deliveries += 1;
     return taken;
   }
+}
+
+function add({ subscribersByChannel }: Group, channel: Channel, subscriber: Subscriber): void {
+  const subscribers = subscribersByChannel.get(channel);
+  if (subscribers === undefined) subscribersByChannel.set(channel, new Set([subscriber]));
+  else subscribers.add(subscriber);
+}
+
+/** An empty set left behind would leak one entry for every channel ever seen. */
+function remove({ subscribersByChannel }: Group, channel: Channel, subscriber: Subscriber): void {
+  const subscribers = subscribersByChannel.get(channel);
+  subscribers?.delete(subscriber);
+  if (subscribers?.size === 0) subscribersByChannel.delete(channel);
 }

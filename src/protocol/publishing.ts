@@ -7,6 +7,10 @@ export interface Publication {
   readonly channel: Channel;
   /** The JSON text that subscribers receive, exactly as it was signed. */
   readonly message: string;
+  /** False for the claim `"history":false`: it is not kept, and clients are told no position. */
+  readonly isKept?: boolean;
+  /** Its place in the one order, when that was given by another process. */
+  readonly position?: string | undefined;
 }
 
 /** The claim `broadcasts`: what one request publishes together. */
@@ -49,7 +53,10 @@ function parsePublication(
     : parseMessageString(claims['message']);
   const contentFault = findContentFault(claims, message);
   if (message === undefined || contentFault !== undefined) return fault(contentFault ?? '');
-  return { ok: true, value: { channel: channel.value, message } };
+  return {
+    ok: true,
+    value: { channel: channel.value, message, isKept: claims['history'] !== false },
+  };
 }
 
 function parseBatch(
@@ -90,7 +97,8 @@ function parseBatch(
     pairs += channels.value.length;
     // Above the limit the rest is still looked at for faults, which come before it, but no more is collected.
     if (pairs > MAX_BATCH_PAIRS) continue;
-    for (const channel of channels.value) publications.push({ channel, message });
+    const isKept = entry['history'] !== false;
+    for (const channel of channels.value) publications.push({ channel, message, isKept });
   }
   if (pairs > MAX_BATCH_PAIRS) {
     return fault(`broadcasts must have at most ${MAX_BATCH_PAIRS} channels in all`);
@@ -131,7 +139,6 @@ function findContentFault(
   message: string | undefined,
 ): string | undefined {
   if (message === undefined) return 'message must be a JSON object';
-  // Checked although nothing is kept yet: a publisher's mistake must not show only once there is a history.
   const isHistoryValid =
     !Object.hasOwn(claims, 'history') || typeof claims['history'] === 'boolean';
   return isHistoryValid ? undefined : 'history must be true or false';

@@ -16,11 +16,35 @@ export interface CountedConnection {
   readonly bufferedBytes: number;
 }
 
+const GAP_REASONS = [
+  // Nothing is kept.
+  'off',
+  // What the client sent is no position.
+  'malformed',
+  // The position is of another epoch: what was before this one is not known any more.
+  'epoch',
+  // The position was never given.
+  'future',
+  // Something that old has been dropped: by its age, or because all channels together took too many bytes.
+  'age',
+  // The channel had more messages than are kept of one.
+  'messages',
+  // More was missed than is replayed at once.
+  'limit',
+] as const;
+
+/** Why it cannot be proved that a client gets all that it missed of a channel. */
+export type GapReason = (typeof GAP_REASONS)[number];
+
 /** The parts of the server that are read at every scrape. */
 export interface MetricsSources {
   readonly hub: Hub;
   readonly connections: ReadonlySet<CountedConnection>;
   readonly broker: { readonly malformedTexts: number };
+  /** What this process keeps for clients that come back; undefined when it keeps nothing itself. */
+  readonly history:
+    | { readonly entries: number; readonly channels: number; readonly bytes: number }
+    | undefined;
   readonly descriptors: { readonly shortages: number };
   /** Log lines that could not be written so far. */
   readonly droppedLines: () => number;
@@ -42,6 +66,8 @@ export class Metrics {
   /** Plain numbers that are read at the scrape: `inc` with a label costs more than handing a message to a socket. */
   readonly #broadcasts: Record<BroadcastResult, number> = { success: 0, refused: 0, failed: 0 };
   #duplicates = 0;
+  #replayed = 0;
+  readonly #gaps: Counter<'reason'>;
   readonly #durations: Histogram;
   readonly #disconnects: Counter<'code'>;
   readonly #failures: Counter<'reason'>;
@@ -49,7 +75,12 @@ export class Metrics {
   constructor(sources: MetricsSources) {
     registerDefaults(this.registry);
     registerGauges(this.registry, sources);
-    registerCounters(this.registry, sources, () => this.#duplicates);
+    registerCounters(this.registry, sources, {
+      duplicates: () => this.#duplicates,
+      replayed: () => this.#replayed,
+    });
+    if (sources.history !== undefined) registerHistory(this.registry, sources.history);
+    this.#gaps = createGaps(this.registry);
     registerBroadcasts(this.registry, this.#broadcasts);
     this.#durations = createDurations(this.registry);
     this.#disconnects = createDisconnects(this.registry);
@@ -64,6 +95,14 @@ export class Metrics {
 
   duplicate(): void {
     this.#duplicates += 1;
+  }
+
+  /** Counts what a client that came back was told of its channels: how many messages were missed, or why that is unknown. */
+  recovered(verdicts: readonly (number | GapReason)[]): void {
+    for (const verdict of verdicts) {
+      if (typeof verdict === 'number') this.#replayed += verdict;
+      else this.#gaps.inc({ reason: verdict });
+    }
   }
 
   disconnected(code: CountedCode): void {
@@ -101,6 +140,29 @@ function registerGauges(registry: Registry, { hub, connections }: MetricsSources
       sum(({ bufferedBytes }) => bufferedBytes),
     ],
   ];
+  registerGaugeRows(registry, gauges);
+}
+
+function registerHistory(
+  registry: Registry,
+  history: NonNullable<MetricsSources['history']>,
+): void {
+  registerGaugeRows(registry, [
+    [
+      'bifrost_history_messages',
+      'Messages kept now for clients that come back.',
+      () => history.entries,
+    ],
+    [
+      'bifrost_history_channels',
+      'Channels of which messages are kept now.',
+      () => history.channels,
+    ],
+    ['bifrost_history_bytes', 'Bytes that count towards HISTORY_BYTES now.', () => history.bytes],
+  ]);
+}
+
+function registerGaugeRows(registry: Registry, gauges: readonly MetricRow[]): void {
   for (const [name, help, read] of gauges) {
     new Gauge({
       name,
@@ -116,7 +178,7 @@ function registerGauges(registry: Registry, { hub, connections }: MetricsSources
 function registerCounters(
   registry: Registry,
   { hub, broker, descriptors, droppedLines }: MetricsSources,
-  readDuplicates: () => number,
+  read: { readonly duplicates: () => number; readonly replayed: () => number },
 ): void {
   const counters: readonly MetricRow[] = [
     [
@@ -142,7 +204,12 @@ function registerCounters(
     [
       'bifrost_duplicate_requests_total',
       'Requests to broadcast whose jti had been seen before; they were answered and not delivered again.',
-      readDuplicates,
+      read.duplicates,
+    ],
+    [
+      'bifrost_replayed_messages_total',
+      'Kept messages that were sent again to clients that came back.',
+      read.replayed,
     ],
   ];
   for (const [name, help, read] of counters) {
@@ -202,4 +269,15 @@ function createFailures(registry: Registry): Counter<'reason'> {
   // Prometheus sees the first failure only if the series was there with 0 before it.
   for (const reason of AUTHENTICATION_FAILURES) failures.inc({ reason }, 0);
   return failures;
+}
+
+function createGaps(registry: Registry): Counter<'reason'> {
+  const gaps = new Counter({
+    name: 'bifrost_recovery_gaps_total',
+    help: 'Channels of which a client that came back could not be given what it had missed, by the reason.',
+    labelNames: ['reason'],
+    registers: [registry],
+  });
+  for (const reason of GAP_REASONS) gaps.inc({ reason }, 0);
+  return gaps;
 }

@@ -1,4 +1,5 @@
 import type { TokenVerifier } from '../auth/token-verifier.ts';
+import type { Recovery } from '../broker/history.ts';
 import type { Config } from '../config/config.ts';
 import type { Channel } from '../protocol/channel.ts';
 import { parseSubscription } from '../protocol/claims.ts';
@@ -8,6 +9,7 @@ import type { AuthenticationFailure } from '../telemetry/metrics.ts';
 import { ChannelExpiry } from './channel-expiry.ts';
 import type { Connection, ConnectionContext } from './connection.ts';
 import { type PendingToken, PendingTokens } from './pending-tokens.ts';
+import { createRequest, joinChannels } from './recovery.ts';
 
 /** How many tokens of a connection may wait for the broker before reading from its socket is paused. */
 const MAX_PENDING_TOKENS = 16;
@@ -46,8 +48,16 @@ export class Authentication {
     return this.#pending !== undefined && this.#pending.count > MAX_PENDING_TOKENS;
   }
 
-  /** Takes the token of an `authenticate` message; undefined if the message had none. */
-  authenticate(token: string | undefined): void {
+  /** True while a token is not answered yet. */
+  get isAnswering(): boolean {
+    return this.#pending !== undefined;
+  }
+
+  /**
+   * Takes the token of an `authenticate` message, undefined if the message had none, and its `since`: what the client
+   * has come to, undefined if it does not ask for positions.
+   */
+  authenticate(token: string | undefined, since: string | null | undefined): void {
     const { broker, config, hub, tokens } = this.#context;
     const grant = parseGrant(token, tokens, config);
     if (!grant.ok) {
@@ -61,12 +71,12 @@ export class Authentication {
     }
     if (config.enforceTokenExpiry) this.#extendExpiry(grant.value);
 
-    const waiting: PendingToken = { channels, isReady: false };
+    const waiting: PendingToken = { channels, since, isReady: false };
     waiting.isReady = broker.subscribe(this.#connection, channels, () => {
       waiting.isReady = true;
       this.#confirmReady();
     });
-    if (waiting.isReady && this.#pending === undefined) {
+    if (waiting.isReady && this.#pending === undefined && !this.#isPositioned(waiting)) {
       this.#confirm(channels);
       return;
     }
@@ -75,7 +85,8 @@ export class Authentication {
       waiting,
       channels.filter((channel) => !hub.isSubscribed(this.#connection, channel)),
     );
-    this.#connection.pendingTokensChanged();
+    if (waiting.isReady) this.#confirmReady();
+    else this.#connection.pendingTokensChanged();
   }
 
   /** Called when the authentication timeout is over. */
@@ -92,7 +103,11 @@ export class Authentication {
   stop(): void {
     this.#clearTimeout();
     this.#clearExpiry();
-    this.#pending = undefined;
+    if (this.#pending !== undefined) {
+      this.#context.replays.cancel(this);
+      this.#releaseReserved(this.#pending);
+      this.#pending = undefined;
+    }
     this.#context.broker.unsubscribe(this.#connection);
   }
 
@@ -103,12 +118,56 @@ export class Authentication {
 
   /** Confirms the tokens that the broker is ready for, in their order: one that is not ready holds up those after it. */
   #confirmReady(): void {
-    const pending = this.#pending;
-    for (let token = pending?.takeReady(); token; token = pending?.takeReady()) {
-      this.#confirm(token.channels);
+    for (let token = this.#pending?.ready; token; token = this.#pending?.ready) {
+      if (this.#isPositioned(token)) {
+        this.#recover(token);
+      } else {
+        this.#pending?.shift();
+        this.#confirm(token.channels);
+      }
     }
-    if (pending?.count === 0) this.#pending = undefined;
+    if (this.#pending?.count === 0) this.#pending = undefined;
     this.#connection.pendingTokensChanged();
+  }
+
+  #isPositioned({ since }: PendingToken): boolean {
+    return since !== undefined || this.#connection.isPositioned;
+  }
+
+  /** Reads what the connection has missed of the oldest token's channels, and joins it to them. */
+  #recover({ channels, since = null }: PendingToken): void {
+    const { broker, hub, replays } = this.#context;
+    const pending = this.#pending;
+    if (pending === undefined) return;
+    pending.isRecovering = true;
+    // The token is verified and its subscriptions are confirmed: what is left takes as long as the others before it.
+    this.#clearTimeout();
+    const request = createRequest(this.#connection, hub, { channels, since });
+    const read = () => {
+      pending.reservedBytes = reservedBytes;
+      broker.recover(this.#connection, request, (recovery: Recovery | undefined) => {
+        pending.isRecovering = false;
+        pending.shift();
+        this.#releaseReserved(pending);
+        if (recovery === undefined) {
+          this.#connection.end(disconnects.brokerLost);
+          return;
+        }
+        this.isDone = true;
+        joinChannels(this.#connection, this.#context, channels, request, recovery);
+        this.#confirmReady();
+      });
+    };
+    const reservedBytes = since === null || channels.length === 0 ? 0 : request.maxBytes;
+    if (reservedBytes === 0) read();
+    else replays.reserve(this, reservedBytes, read);
+  }
+
+  #releaseReserved(pending: PendingTokens): void {
+    const { reservedBytes } = pending;
+    if (reservedBytes === 0) return;
+    pending.reservedBytes = 0;
+    this.#context.replays.release(reservedBytes);
   }
 
   /** Must be called in the turn from which on broadcasts of all these channels arrive here. */

@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts';
 import type { Batch } from '../hub/batch.ts';
 import type { Compressor } from '../hub/compressor.ts';
 import { encodeFrame, type Frame } from '../hub/frame.ts';
-import type { Hub, Kind, Subscriber } from '../hub/hub.ts';
+import { type Hub, type Kind, SUSPENDED, type Subscriber } from '../hub/hub.ts';
 import type { Outbox, Outlet } from '../hub/outbox.ts';
 import type { Channel } from '../protocol/channel.ts';
 import {
@@ -15,11 +15,12 @@ import {
   disconnects,
   protocolErrorOf,
 } from '../protocol/close-codes.ts';
-import { PONG, parseClientMessage } from '../protocol/messages.ts';
+import { encodePong, PONG, parseClientMessage } from '../protocol/messages.ts';
 import type { CountedConnection, Metrics } from '../telemetry/metrics.ts';
 import { Authentication } from './authentication.ts';
 import type { Connections } from './connections.ts';
 import type { HandledWebSocket, WebSocketHandler } from './handled-websocket.ts';
+import type { Replays } from './replays.ts';
 
 /** What all connections of a server share. */
 export interface ConnectionContext {
@@ -30,6 +31,7 @@ export interface ConnectionContext {
   readonly metrics: Metrics | undefined;
   readonly outbox: Outbox;
   readonly compressor: Compressor;
+  readonly replays: Replays;
   readonly connections: Connections;
 }
 
@@ -48,7 +50,7 @@ export class Connection implements Subscriber, Outlet, CountedConnection, WebSoc
   heartbeatSlot = 0;
   batch: Batch | undefined = undefined;
   channels: Channel[] | undefined = undefined;
-  readonly kind: Kind | undefined;
+  kind: Kind | undefined;
   readonly #ws: HandledWebSocket;
   readonly #socket: Duplex;
   readonly #address: string;
@@ -85,6 +87,16 @@ export class Connection implements Subscriber, Outlet, CountedConnection, WebSoc
     return this.#authentication.isDone;
   }
 
+  /** True once the client has asked for positions: it is sent envelopes from then on. */
+  get isPositioned(): boolean {
+    return this.kind?.isPositioned === true;
+  }
+
+  /** What may wait to be written to it, in bytes. */
+  get maxBufferedBytes(): number {
+    return this.#context.config.maxBufferedBytes;
+  }
+
   /** Bytes that have been written but not yet accepted by the kernel. */
   get bufferedBytes(): number {
     return this.#socket.writableLength;
@@ -111,6 +123,37 @@ export class Connection implements Subscriber, Outlet, CountedConnection, WebSoc
     }
     // ws writes each of its control frames in one call, so ours cannot end up inside one.
     this.#socket.write(bytes);
+  }
+
+  /**
+   * Writes frames at once, behind all that was delivered before. They are not joined: others share them. Calls
+   * `onWritten` when the kernel has taken them or the connection has ended. False when the connection is no longer open
+   * and nothing was written.
+   */
+  replay(frames: readonly Frame[], onWritten: () => void): boolean {
+    this.#context.outbox.flush(this);
+    if (!this.isOpen) return false;
+    const last = frames.length - 1;
+    this.#socket.cork();
+    for (const [index, { bytes }] of frames.entries()) {
+      if (index === last) this.#socket.write(bytes, onWritten);
+      else this.#socket.write(bytes);
+    }
+    this.#socket.uncork();
+    return true;
+  }
+
+  /**
+   * Leaves all channels because broadcasts have been missed: a later one would move the client's position beyond them. To
+   * be followed by `end`, so that the client comes back and recovers.
+   */
+  suspend(): void {
+    this.#leave();
+    this.kind = SUSPENDED;
+  }
+
+  get isSuspended(): boolean {
+    return this.kind === SUSPENDED;
   }
 
   /** True while nothing is read from the peer, pongs included. */
@@ -152,10 +195,12 @@ export class Connection implements Subscriber, Outlet, CountedConnection, WebSoc
     }
     switch (message.value.event) {
       case 'authenticate':
-        this.#authentication.authenticate(message.value.token);
+        if (!this.isSuspended) {
+          this.#authentication.authenticate(message.value.token, message.value.since);
+        }
         return;
       case 'ping':
-        this.deliver(PONG_FRAME);
+        this.deliver(this.#createPong());
         return;
       case 'other':
         return;
@@ -194,6 +239,13 @@ export class Connection implements Subscriber, Outlet, CountedConnection, WebSoc
       reason: this.#disconnect?.reason,
       channels: this.#channelsLeft,
     });
+  }
+
+  /** Tells a positioned client how far it has come, unless it is still to be told what it has missed. */
+  #createPong(): Frame {
+    if (!this.isPositioned || this.#authentication.isAnswering) return PONG_FRAME;
+    const position = this.#context.broker.position();
+    return position === undefined ? PONG_FRAME : encodeFrame(encodePong(position));
   }
 
   /** Stops reading from the peer while too much waits to be written to it, or too many of its tokens wait. */

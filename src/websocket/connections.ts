@@ -86,8 +86,26 @@ export class Connections {
     });
   }
 
+  /** Ends all connections, those that are suspended in their own time. */
   endAll(disconnect: Disconnect): void {
-    for (const connection of this.#all) connection.end(disconnect);
+    for (const connection of this.#all) if (!connection.isSuspended) connection.end(disconnect);
+  }
+
+  /**
+   * To be called in the step in which broadcasts are lost: nothing more is sent to positioned connections, and they are
+   * ended, spread over the drain window, so that they come back and recover.
+   */
+  suspendPositioned(): void {
+    const suspended = new Set<Connection>();
+    for (const connection of this.#all) {
+      if (!connection.isPositioned) continue;
+      connection.suspend();
+      suspended.add(connection);
+    }
+    if (suspended.size === 0) return;
+    void spreadOver(suspended, this.#config.drainMs, (connection) => {
+      connection.end(disconnects.brokerLost);
+    });
   }
 
   /** Admits no more websockets, and ends all connections spread over the drain window. Resolves after the last end. */

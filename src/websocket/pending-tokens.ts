@@ -3,6 +3,8 @@ import type { Channel } from '../protocol/channel.ts';
 /** A token that waits until the broker is subscribed to its channels, or until the tokens before it are confirmed. */
 export interface PendingToken {
   readonly channels: readonly Channel[];
+  /** What the client sent with it; undefined when it asked for no positions. */
+  readonly since: string | null | undefined;
   /** True once the broker is subscribed to all of them. */
   isReady: boolean;
 }
@@ -14,9 +16,19 @@ export class PendingTokens {
   readonly channels = new Set<Channel>();
   /** How many `subscribed` frames they will cost. A repeated channel is confirmed each time. */
   confirmations = 0;
+  /** True while what the oldest has missed is read. */
+  isRecovering = false;
+  /** What is reserved for its replay, in bytes. */
+  reservedBytes = 0;
 
   get count(): number {
     return this.#tokens.length;
+  }
+
+  /** The oldest token if it may be confirmed now. */
+  get ready(): PendingToken | undefined {
+    const [token] = this.#tokens;
+    return token?.isReady === true && !this.isRecovering ? token : undefined;
   }
 
   /** `further` are those of its channels that the connection is not subscribed to. */
@@ -26,13 +38,11 @@ export class PendingTokens {
     for (const channel of further) this.channels.add(channel);
   }
 
-  /** Removes and returns the oldest token if it is ready. The caller then confirms it. */
-  takeReady(): PendingToken | undefined {
-    const [token] = this.#tokens;
-    if (token?.isReady !== true) return undefined;
-    this.#tokens.shift();
+  /** Removes the oldest token. The caller confirms it. */
+  shift(): void {
+    const token = this.#tokens.shift();
+    if (token === undefined) return;
     this.confirmations -= token.channels.length;
     for (const channel of token.channels) this.channels.delete(channel);
-    return token;
   }
 }

@@ -62,6 +62,8 @@ const plan = fc.record({
   fates: fc.array(fc.constantFrom(...FATES), { maxLength: 12 }),
 });
 
+const POSITION = /^[0-9A-Za-z]{8}\.[0-9]{1,16}$/;
+
 it('what is published reaches subscribers once and in order, whatever the network does', async () => {
   const { url, connect, broadcast } = await startServer();
   const subscribers = await Promise.all(
@@ -88,7 +90,12 @@ it('what is published reaches subscribers once and in order, whatever the networ
         return publishAll(turn);
       });
       expect(await Promise.all(published)).toEqual(
-        turns.map((turn) => turn.map((channels) => ({ deliveries: channels.length }))),
+        turns.map((turn) =>
+          turn.map((channels) => ({
+            deliveries: channels.length,
+            position: expect.stringMatching(POSITION),
+          })),
+        ),
       );
       for (const [index, channel] of CHANNELS.entries()) {
         await broadcast(channel, { n: 'fence' });

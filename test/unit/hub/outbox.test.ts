@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Batch } from '../../../src/hub/batch.ts';
 import { Compressor } from '../../../src/hub/compressor.ts';
 import { encodeFrame, type Frame, payloadOf } from '../../../src/hub/frame.ts';
-import { Hub, type Kind, type Subscriber } from '../../../src/hub/hub.ts';
+import { Hub, type Kind, POSITIONED, type Subscriber } from '../../../src/hub/hub.ts';
 import { Outbox, type Outlet } from '../../../src/hub/outbox.ts';
 import type { Channel } from '../../../src/protocol/channel.ts';
 
@@ -76,38 +76,56 @@ describe('Outbox', () => {
     expect(connection.written[0]).toBe(frame.bytes);
   });
 
-  it('joins and compresses as little for 1,000 plain and 1,000 deflating subscribers together as for each kind', () => {
-    const long = 'the same words again and again, '.repeat(64);
-    const round = (isDeflating: (n: number) => boolean) => {
+  it.each([
+    { kinds: 'plain', encodings: 3, compressions: 0, joins: 1 },
+    { kinds: 'deflating', encodings: 3, compressions: 3, joins: 1 },
+    { kinds: 'positioned', encodings: 3, compressions: 0, joins: 1 },
+    { kinds: 'plain deflating', encodings: 3, compressions: 3, joins: 2 },
+    { kinds: 'plain positioned', encodings: 6, compressions: 0, joins: 2 },
+    { kinds: 'positioned both', encodings: 3, compressions: 3, joins: 2 },
+    { kinds: 'plain deflating positioned both', encodings: 6, compressions: 6, joins: 4 },
+  ])(
+    'encodes, compresses and joins once for 1,000 subscribers each: $kinds',
+    ({ kinds, ...expected }) => {
+      const long = 'the same words again and again, '.repeat(64);
       const hub = new Hub();
       const outbox = new Outbox();
       const compressor = new Compressor();
+      const kindOf = new Map<string, Kind | undefined>([
+        ['plain', undefined],
+        ['deflating', compressor],
+        ['positioned', POSITIONED],
+        ['both', compressor.positioned],
+      ]);
+      const names = kinds.split(' ');
       const connections = Array.from(
-        { length: 2_000 },
-        (_, n) => new FakeConnection(outbox, isDeflating(n) ? compressor : undefined),
+        { length: 1_000 * names.length },
+        (_, n) => new FakeConnection(outbox, kindOf.get(names[n % names.length] ?? '')),
       );
       for (const connection of connections) hub.subscribe(connection, 'a' as Channel);
       vi.runAllTimers();
       for (const { written } of connections) written.length = 0;
       const compressions = vi.spyOn(compressor, 'encode');
       const joins = vi.spyOn(Buffer, 'concat');
+      // Asked once for each text that is encoded.
+      const encodings = vi.spyOn(Buffer, 'byteLength');
 
-      for (const text of ['1', long, '3']) hub.publish({ channel: 'a' as Channel, message: text });
+      for (const text of ['1', long, '3']) {
+        hub.publish({ channel: 'a' as Channel, message: text, position: 'q7Kf2wX9.1' });
+      }
       vi.runAllTimers();
 
       const counts = {
-        joins: joins.mock.calls.length,
+        encodings: encodings.mock.calls.length,
         compressions: compressions.mock.calls.length,
+        joins: joins.mock.calls.length,
       };
       vi.restoreAllMocks();
-      const buffers = new Set(connections.flatMap(({ written }) => written));
-      return { ...counts, buffers: buffers.size };
-    };
-
-    expect(round(() => false)).toEqual({ joins: 1, compressions: 0, buffers: 1 });
-    expect(round(() => true)).toEqual({ joins: 1, compressions: 3, buffers: 1 });
-    expect(round((n) => n % 2 === 0)).toEqual({ joins: 2, compressions: 3, buffers: 2 });
-  });
+      expect(counts).toEqual(expected);
+      const written = new Set(connections.flatMap((connection) => connection.written));
+      expect(written.size).toBe(names.length);
+    },
+  );
 
   it('writes to a bounded number of sockets per turn, and later frames join the waiting ones', () => {
     const outbox = new Outbox({ sliceOutlets: 2 });

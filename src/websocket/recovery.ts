@@ -1,0 +1,90 @@
+import type { Recovery, RecoveryRequest } from '../broker/history.ts';
+import { type Hub, POSITIONED } from '../hub/hub.ts';
+import type { Channel } from '../protocol/channel.ts';
+import type { SubscribedDetails } from '../protocol/messages.ts';
+import type { Connection, ConnectionContext } from './connection.ts';
+
+/** How many messages one `authenticate` replays at most. */
+const MAX_REPLAYED_MESSAGES = 1_000;
+
+/** Of MAX_BUFFERED_BYTES, the share that the replayed texts of one `authenticate` may have. */
+const REPLAY_SHARE = 1 / 2;
+
+/** What to ask the broker for a token of the connection: channels that it is on already are not replayed. */
+export function createRequest(
+  connection: Connection,
+  hub: Hub,
+  { channels, since }: { readonly channels: readonly Channel[]; readonly since: string | null },
+): RecoveryRequest {
+  const further = channels.filter((channel) => !hub.isSubscribed(connection, channel));
+  return {
+    channels: [...new Set(further)],
+    since,
+    maxMessages: MAX_REPLAYED_MESSAGES,
+    maxBytes: connection.maxBufferedBytes * REPLAY_SHARE,
+  };
+}
+
+/**
+ * Joins a positioned connection to the channels of a token. Three phases in one synchronous step, in the stack in which
+ * the broker gives the answer, so that no broadcast comes in between:
+ *
+ * - confirm: `subscribed` for each channel. The last carries the position that the client has come to: its own one if a
+ *   replay follows, now otherwise. A client that is cut off anywhere and comes back with the last position it has
+ *   received has lost nothing and gets nothing twice.
+ * - replay: what was missed of all channels, in the one order.
+ * - live: whatever the hub is handed after this step.
+ */
+export function joinChannels(
+  connection: Connection,
+  context: ConnectionContext,
+  channels: readonly Channel[],
+  request: RecoveryRequest,
+  recovery: Recovery,
+): void {
+  const { hub, compressor } = context;
+  if (!connection.isPositioned) {
+    hub.changeKind(connection, connection.kind === undefined ? POSITIONED : compressor.positioned);
+  }
+  const details = describe(channels, request, recovery);
+  for (const [index, channel] of channels.entries()) {
+    hub.subscribe(connection, channel, details[index]);
+  }
+  replay(connection, context, recovery);
+}
+
+/** What each `subscribed` says beside its channel. */
+function describe(
+  channels: readonly Channel[],
+  { channels: asked, since }: RecoveryRequest,
+  { position, publications, verdicts }: Recovery,
+): SubscribedDetails[] {
+  const verdictOf = new Map(asked.map((channel, index) => [channel, verdicts[index]]));
+  const details: SubscribedDetails[] = channels.map((channel) => {
+    const verdict = verdictOf.get(channel);
+    // A repetition within the token gets none.
+    verdictOf.delete(channel);
+    if (verdict === undefined) return {};
+    return typeof verdict === 'number'
+      ? { recovered: true, missed: verdict }
+      : { recovered: false };
+  });
+  const last = details.pop();
+  if (last === undefined) return details;
+  const reached = publications.length > 0 ? (since ?? undefined) : position;
+  return [...details, { ...last, position: position === undefined ? undefined : reached }];
+}
+
+function replay(
+  connection: Connection,
+  { hub, metrics, replays }: ConnectionContext,
+  { publications, verdicts }: Recovery,
+): void {
+  metrics?.recovered(verdicts);
+  if (publications.length === 0) return;
+  const frames = publications.map((publication) => replays.frameOf(publication));
+  const bytes = frames.reduce((sum, frame) => sum + frame.bytes.length, 0);
+  replays.add(bytes);
+  if (connection.replay(frames, () => replays.release(bytes))) hub.countReplayed(frames.length);
+  else replays.release(bytes);
+}

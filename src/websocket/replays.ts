@@ -1,0 +1,88 @@
+import type { KeptPublication } from '../broker/history.ts';
+import { encodeFrame, type Frame } from '../hub/frame.ts';
+import { encodeEnvelope } from '../protocol/messages.ts';
+
+/** What may wait to be written to clients that came back, in bytes, before further ones wait for their turn. */
+const MAX_WAITING_BYTES = 64 * 1_024 * 1_024;
+
+/** How much of what was replayed stays encoded, in bytes, and for how long after the last replay. */
+const MAX_FRAME_BYTES = 16 * 1_024 * 1_024;
+const FRAMES_KEPT_MS = 1_000;
+
+/** What is sent again to the clients that come back: frames that they share, and a bound for all of them together. */
+export class Replays {
+  readonly #maxWaitingBytes: number;
+  /** By position, which no two messages share. */
+  readonly #frames = new Map<string, Frame>();
+  #frameBytes = 0;
+  #forgetFrames: NodeJS.Timeout | undefined;
+  #waitingBytes = 0;
+  /** Those who wait for room, in their order, with what they reserve. */
+  readonly #queue = new Map<object, { readonly bytes: number; readonly start: () => void }>();
+
+  constructor(maxWaitingBytes = MAX_WAITING_BYTES) {
+    this.#maxWaitingBytes = maxWaitingBytes;
+  }
+
+  /** Bytes that wait to be written, or are reserved. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  /**
+   * Reserves room and calls `start`: now, or when others have been written. `bytes` must be given back with `release`.
+   * One that is larger than all room gets it when nobody else has any.
+   */
+  reserve(owner: object, bytes: number, start: () => void): void {
+    if (this.#queue.size > 0 || !this.#hasRoom(bytes)) {
+      this.#queue.set(owner, { bytes, start });
+      return;
+    }
+    this.#waitingBytes += bytes;
+    start();
+  }
+
+  /** Takes back a `reserve` that still waits. */
+  cancel(owner: object): void {
+    this.#queue.delete(owner);
+  }
+
+  /** Counts what has been handed to a socket. It must be given back once it has been written. */
+  add(bytes: number): void {
+    this.#waitingBytes += bytes;
+  }
+
+  release(bytes: number): void {
+    this.#waitingBytes -= bytes;
+    for (const [owner, next] of this.#queue) {
+      if (!this.#hasRoom(next.bytes)) return;
+      this.#queue.delete(owner);
+      this.#waitingBytes += next.bytes;
+      next.start();
+    }
+  }
+
+  /** The envelope of a kept message. Made once for all who come back at about the same time. */
+  frameOf(publication: KeptPublication): Frame {
+    const { position } = publication;
+    let frame = this.#frames.get(position);
+    if (frame === undefined) {
+      frame = encodeFrame(encodeEnvelope(publication, position));
+      if (this.#frameBytes + frame.bytes.length > MAX_FRAME_BYTES) this.#clearFrames();
+      this.#frames.set(position, frame);
+      this.#frameBytes += frame.bytes.length;
+    }
+    this.#forgetFrames ??= setTimeout(() => this.#clearFrames(), FRAMES_KEPT_MS).unref();
+    this.#forgetFrames.refresh();
+    return frame;
+  }
+
+  #hasRoom(bytes: number): boolean {
+    return this.#waitingBytes === 0 || this.#waitingBytes + bytes <= this.#maxWaitingBytes;
+  }
+
+  #clearFrames(): void {
+    this.#frames.clear();
+    this.#frameBytes = 0;
+  }
+}
