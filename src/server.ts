@@ -13,6 +13,7 @@ import { createParts, type Parts, type ServerOptions } from './parts.ts';
 import { createRoutes } from './routes.ts';
 import type { Log } from './telemetry/log.ts';
 import { Connection } from './websocket/connection.ts';
+import { readHandshakeToken } from './websocket/handshake-token.ts';
 import { acceptUpgrades } from './websocket/upgrade.ts';
 
 /** A server made from a configuration. It binds nothing before `listen`. */
@@ -32,13 +33,16 @@ export function createServer(config: Config, log: Log, options: ServerOptions = 
   const parts = createParts(config, log, options);
   const { broker, connections, descriptors, history } = parts;
   const routes = createRoutes(parts, options.createMetricsReader);
-  const listener = createListener(config.tls, createRouter(routes, log));
+  const listener = createListener(config, createRouter(routes, log));
   const { httpServer } = listener;
   acceptUpgrades(httpServer, {
     config,
     admit: () => connections.admit(),
-    open(ws, socket, request) {
-      new Connection(ws, socket, addressOf(request, config.trustedProxies), parts);
+    authorize: (request) => readHandshakeToken(request, parts),
+    open(ws, socket, request, token) {
+      const address = addressOf(request, config.trustedProxies);
+      const connection = new Connection(ws, socket, address, parts);
+      if (token !== undefined) connection.accept(token.grant, token.since);
     },
   });
   let closing: Promise<void> | undefined;

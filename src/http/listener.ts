@@ -8,6 +8,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { versions } from 'node:process';
 import type { Duplex } from 'node:stream';
 import { type CertificateFiles, readCertificate } from '../config/certificate.ts';
+import type { Config } from '../config/config.ts';
 import { noteExpectContinue } from './body/expect-continue.ts';
 import { HttpError } from './http-error.ts';
 import { endWithReply, sendReply } from './reply.ts';
@@ -34,6 +35,9 @@ const OPTIONS = {
 /** How long requests in flight may still take when the listener closes. */
 const FINISH_REQUESTS_MS = 2_000;
 
+/** What all header fields may have when one may be a token, which may name many channels. Node's default is 16 KiB. */
+const MAX_TOKEN_HEADER_BYTES = 65_536;
+
 /** Node's http or https server with our timeouts and our form of refusals. */
 export interface Listener {
   readonly httpServer: HttpServer;
@@ -43,12 +47,13 @@ export interface Listener {
 
 /** Nothing is bound yet. Throws if the files of `tls` hold no usable certificate. */
 export function createListener(
-  tls: CertificateFiles | undefined,
+  { tls, tokenAtConnect }: Pick<Config, 'tls' | 'tokenAtConnect'>,
   onRequest: RequestListener,
 ): Listener {
+  const options = { ...OPTIONS, ...(tokenAtConnect && { maxHeaderSize: MAX_TOKEN_HEADER_BYTES }) };
   const httpServer = tls
-    ? createHttpsServer({ ...OPTIONS, ...readCertificate(tls) }, onRequest)
-    : createHttpServer(OPTIONS, onRequest);
+    ? createHttpsServer({ ...options, ...readCertificate(tls) }, onRequest)
+    : createHttpServer(options, onRequest);
   // Above a count Node would silently drop fields, even Content-Length. Their total size is limited anyway.
   httpServer.maxHeadersCount = 0;
 

@@ -1,11 +1,7 @@
-import type { TokenVerifier } from '../auth/token-verifier.ts';
+import { type Grant, parseGrant, type Refusal, TOO_MANY_CHANNELS } from '../auth/grant.ts';
 import type { Recovery } from '../broker/history.ts';
-import type { Config } from '../config/config.ts';
 import type { Channel } from '../protocol/channel.ts';
-import { parseSubscription } from '../protocol/claims.ts';
-import { type Disconnect, disconnects } from '../protocol/close-codes.ts';
-import type { Parsed } from '../protocol/json.ts';
-import type { AuthenticationFailure } from '../telemetry/metrics.ts';
+import { disconnects } from '../protocol/close-codes.ts';
 import { ChannelExpiry } from './channel-expiry.ts';
 import type { Connection, ConnectionContext } from './connection.ts';
 import { type PendingToken, PendingTokens } from './pending-tokens.ts';
@@ -19,6 +15,8 @@ const MAX_PENDING_TOKENS = 16;
  * waiting.
  */
 const MAX_PENDING_CONFIRMATIONS_FACTOR = 4;
+
+const TIMEOUT = { disconnect: disconnects.authenticationTimeout, failure: 'timeout' } as const;
 
 /** The tokens of one connection: verifies them, subscribes to their channels, and ends the connection without them. */
 export class Authentication {
@@ -58,18 +56,18 @@ export class Authentication {
    * has come to, undefined if it does not ask for positions.
    */
   authenticate(token: string | undefined, since: string | null | undefined): void {
-    const { broker, config, hub, tokens } = this.#context;
-    const grant = parseGrant(token, tokens, config);
-    if (!grant.ok) {
-      this.#refuse(grant.reason.disconnect, grant.reason.failure);
-      return;
-    }
-    const { channels } = grant.value;
-    if (this.#isTooMany(channels)) {
-      this.#refuse(disconnects.tooManyChannels, 'limits');
-      return;
-    }
-    if (config.enforceTokenExpiry) this.#extendExpiry(grant.value);
+    const { config, tokens } = this.#context;
+    const grant = parseGrant(token, tokens, config.maxChannelLength);
+    if (!grant.ok) this.#refuse(grant.reason);
+    else if (this.#isTooMany(grant.value.channels)) this.#refuse(TOO_MANY_CHANNELS);
+    else this.accept(grant.value, since);
+  }
+
+  /** Subscribes to what a token grants that has been checked, the number of its channels too. */
+  accept(grant: Grant, since: string | null | undefined): void {
+    const { broker, config, hub } = this.#context;
+    const { channels } = grant;
+    if (config.enforceTokenExpiry) this.#extendExpiry(grant);
 
     const waiting: PendingToken = { channels, since, isReady: false };
     waiting.isReady = broker.subscribe(this.#connection, channels, () => {
@@ -91,7 +89,7 @@ export class Authentication {
 
   /** Called when the authentication timeout is over. */
   timeOut(): void {
-    this.#refuse(disconnects.authenticationTimeout, 'timeout');
+    this.#refuse(TIMEOUT);
   }
 
   /** Called when a channel has no token left that is still valid. */
@@ -111,7 +109,7 @@ export class Authentication {
     this.#context.broker.unsubscribe(this.#connection);
   }
 
-  #refuse(disconnect: Disconnect, failure: AuthenticationFailure): void {
+  #refuse({ disconnect, failure }: Refusal | typeof TIMEOUT): void {
     if (this.#connection.isOpen) this.#context.metrics?.authenticationFailed(failure);
     this.#connection.end(disconnect);
   }
@@ -210,40 +208,4 @@ export class Authentication {
     this.#context.connections.tokenExpiries.clear(this, this.#expiry.slot);
     this.#expiry.slot = undefined;
   }
-}
-
-/** What a valid token asks for. */
-interface Grant {
-  readonly channels: readonly Channel[];
-  /** Its `exp` in milliseconds since 1970; infinity without `exp`. */
-  readonly expiresAt: number;
-}
-
-/** Why a token ends the connection: as the close frame says it, and as the metrics count it. */
-interface Refusal {
-  readonly disconnect: Disconnect;
-  readonly failure: AuthenticationFailure;
-}
-
-const REFUSED_TOKEN: Refusal = { disconnect: disconnects.notAuthorized, failure: 'token' };
-
-const CHANNEL_FAULTS = {
-  type: { disconnect: disconnects.invalidChannels, failure: 'channels' },
-  length: { disconnect: disconnects.channelTooLong, failure: 'limits' },
-  unicode: { disconnect: disconnects.malformedChannel, failure: 'channels' },
-} as const satisfies Record<string, Refusal>;
-
-function parseGrant(
-  token: string | undefined,
-  tokens: TokenVerifier,
-  { maxChannelLength }: Config,
-): Parsed<Grant, Refusal> {
-  const signed = token === undefined ? undefined : tokens.verify(token);
-  if (!signed?.ok) return { ok: false, reason: REFUSED_TOKEN };
-
-  const channels = parseSubscription(signed.value, maxChannelLength);
-  if (!channels.ok) return { ok: false, reason: CHANNEL_FAULTS[channels.reason] };
-  const exp = signed.value.claims['exp'];
-  const expiresAt = typeof exp === 'number' ? exp * 1_000 : Number.POSITIVE_INFINITY;
-  return { ok: true, value: { channels: channels.value, expiresAt } };
 }

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket } from 'ws';
+import type { Grant } from '../auth/grant.ts';
 import type { TokenVerifier } from '../auth/token-verifier.ts';
 import type { Broker } from '../broker/broker.ts';
 import type { Config } from '../config/config.ts';
@@ -182,6 +183,11 @@ export class Connection implements Subscriber, Outlet, CountedConnection, WebSoc
     // A paused socket would not read the answer to the close frame.
     this.#pauseOrResume();
     this.#ws.close(disconnect.code, disconnect.reason);
+  }
+
+  /** Subscribes to what the token in the handshake grants. To be called before any message is read. */
+  accept(grant: Grant, since: string | null | undefined): void {
+    this.#authentication.accept(grant, since);
   }
 
   onMessage(data: RawData, isBinary: boolean): void {

@@ -9,6 +9,7 @@ import { checkHost, isWebsocketUpgrade, pathOf } from '../http/request.ts';
 import { afterAnswers, pendingResponse } from '../http/unanswered-requests.ts';
 import { acceptableOffer } from './extensions.ts';
 import { HandledWebSocket } from './handled-websocket.ts';
+import type { HandshakeToken } from './handshake-token.ts';
 
 // Options of Node and ws that are missing in their type packages.
 declare module 'node:http' {
@@ -36,8 +37,15 @@ export interface UpgradeOptions {
   readonly config: Config;
   /** Throws an `HttpError` when no further websocket may be opened now. */
   admit(): void;
-  /** Takes an open websocket, the raw socket under it, and the request that asked for it. */
-  open(ws: HandledWebSocket, socket: Duplex, request: IncomingMessage): void;
+  /** The token that a handshake carries, if any. Throws an `HttpError` when it is not accepted. */
+  authorize(request: IncomingMessage): HandshakeToken | undefined;
+  /** Takes an open websocket, the raw socket under it, the request that asked for it, and the token in that. */
+  open(
+    ws: HandledWebSocket,
+    socket: Duplex,
+    request: IncomingMessage,
+    token: HandshakeToken | undefined,
+  ): void;
 }
 
 /** Answers `GET /subscribe` without an upgrade. */
@@ -46,7 +54,10 @@ export function upgradeRequired(): never {
 }
 
 /** Opens websockets on `/subscribe` and gives every other upgrade request a whole HTTP answer. */
-export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeOptions): void {
+export function acceptUpgrades(
+  server: Server,
+  { config, admit, authorize, open }: UpgradeOptions,
+): void {
   const webSocketServer = createWebSocketServer(config);
 
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -63,9 +74,11 @@ export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeO
       afterAnswers(socket, () => endWithReply(socket, reply));
       return;
     }
+    let token: HandshakeToken | undefined;
     try {
       checkHandshake(request, config);
       admit();
+      token = authorize(request);
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       endWithReply(socket, error.toReply());
@@ -77,7 +90,7 @@ export function acceptUpgrades(server: Server, { config, admit, open }: UpgradeO
     webSocketServer.handleUpgrade(request, socket, head, (ws) => {
       // ws has its own error listener now.
       socket.off('error', destroySocket);
-      open(ws, socket, request);
+      open(ws, socket, request, token);
     });
   });
 }

@@ -62,6 +62,24 @@ function connectMany(port: number, count: number): Promise<TestClient[]> {
 }
 
 describe('WEB_CONCURRENCY', () => {
+  it('confirms a token at the handshake as soon as the first process has', async () => {
+    const { port, url } = await startCluster({ TOKEN_AT_CONNECT: 'true' });
+    const clients = await Promise.all(
+      Array.from({ length: 4 }, () =>
+        connectClient(`ws://127.0.0.1:${port}/subscribe`, {
+          headers: { Authorization: `Bearer ${sign({ channels: ['a', 'b'] })}` },
+        }),
+      ),
+    );
+    for (const client of clients) {
+      for (const channel of ['a', 'b']) {
+        expect(await client.next()).toMatchObject({ data: JSON.stringify({ channel }) });
+      }
+    }
+    expect(await broadcast(url, 'b', {})).toEqual({ message: 'Success', deliveries: 4 });
+    for (const client of clients) expect(await client.next()).toEqual({});
+  });
+
   it('serves from several processes: each broadcast reaches all of them and is counted once', async () => {
     const { port, url, workers } = await startCluster({ METRICS: 'true' });
     expect(new Set(workers()).size).toBe(2);
