@@ -14,22 +14,28 @@ const MAX_BACKOFF_MS = 10_000;
 /** How long after the drain window a worker may take to exit: requests in flight have 2 s, the log has 1 s. */
 const EXIT_TIMEOUT_MS = 3_000;
 
+/** What the primary needs of the start. */
+export interface PrimaryOptions {
+  readonly config: Config;
+  /** The whole environment of the workers. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Ends the workers and then this process. */
+  readonly stop: AbortController;
+  readonly log: Log;
+}
+
 /**
  * Runs `config.processes` workers, replaces those that die, and passes broadcasts between them. When `stop` is aborted
  * the workers drain, and this process exits after them: at the latest three seconds after the drain window. A second
  * SIGINT kills all processes at once.
  */
-export function runPrimary(
-  config: Config,
-  env: Readonly<Record<string, string>>,
-  stop: AbortController,
-  log: Log,
-): void {
+export function runPrimary(options: PrimaryOptions): void {
+  const { config, stop } = options;
   // Every worker accepts connections itself. With Node's default, round-robin, a worker that once ran out of file
   // descriptors is never given a connection again: the primary waits forever for it to confirm the one it lost.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   cluster.setupPrimary({ serialization: 'advanced' });
-  const primary = new Primary(config, env, stop, log);
+  const primary = new Primary(options);
 
   stop.signal.addEventListener('abort', () => primary.drain(), { once: true });
   process.once('SIGINT', () => {
@@ -55,12 +61,7 @@ class Primary {
   readonly #metrics = new MetricsSurvey(this.#workers);
   #backoffMs = 0;
 
-  constructor(
-    config: Config,
-    env: Readonly<Record<string, string>>,
-    stop: AbortController,
-    log: Log,
-  ) {
+  constructor({ config, env, stop, log }: PrimaryOptions) {
     this.#config = config;
     this.#env = env;
     this.#stop = stop;

@@ -115,7 +115,7 @@ async function main(): Promise<void> {
       log.warn(warning);
     }
     if (config.processes > 1) {
-      runPrimary(config, env, stop, log);
+      runPrimary({ config, env, stop, log });
       return;
     }
   }

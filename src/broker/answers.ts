@@ -1,20 +1,17 @@
-import type { Bus } from './bus.ts';
 import { type BatchCount, encodeAnswer, encodeBatchAnswer } from './node-messages.ts';
 import type { Surveys } from './survey.ts';
 
 /** Tells the nodes what was counted here of their broadcasts and surveys: the others over the bus, this one directly. */
 export class Answers {
-  readonly #bus: Bus;
   readonly #surveys: Surveys;
   readonly #node: string;
-  readonly #nodeTopics: string;
+  readonly #send: (node: string, text: string) => void;
 
-  /** `node` is the name of this node, `nodeTopics` what the topics of nodes begin with. */
-  constructor(bus: Bus, surveys: Surveys, node: string, nodeTopics: string) {
-    this.#bus = bus;
+  /** `node` is the name of this node; `send` sends a text to another, and must not throw. */
+  constructor(surveys: Surveys, node: string, send: (node: string, text: string) => void) {
     this.#surveys = surveys;
     this.#node = node;
-    this.#nodeTopics = nodeTopics;
+    this.#send = send;
   }
 
   /** False if this is an answer to this node itself and does not fit what it has asked. */
@@ -28,10 +25,5 @@ export class Answers {
   giveCounts(node: string, id: number, counts: readonly BatchCount[]): void {
     if (node === this.#node) this.#surveys.addCounts(id, counts);
     else this.#send(node, encodeBatchAnswer(id, counts));
-  }
-
-  #send(node: string, text: string): void {
-    // If the bus is lost now, so is the answer. The bus reports its loss, and the node that asked has a deadline.
-    this.#bus.publish(this.#nodeTopics + node, text).catch(() => {});
   }
 }

@@ -77,7 +77,10 @@ export class DistributedBroker implements Broker, BusListener {
     const nodeTopics = `${prefix}node:`;
     this.#ownTopic = nodeTopics + this.#node;
     this.#statsTopic = `${prefix}stats`;
-    this.#answers = new Answers(bus, this.#surveys, this.#node, nodeTopics);
+    this.#answers = new Answers(this.#surveys, this.#node, (node, text) => {
+      // If the bus is lost now, so is the answer. The bus reports its loss, and the node that asked has a deadline.
+      bus.publish(nodeTopics + node, text).catch(() => {});
+    });
     this.#incoming = new IncomingBroadcasts(hub, this.#queue, this.#answers);
     this.#outgoing = new OutgoingBroadcasts(bus, this.#surveys, this.#node, this.#channelTopics);
     this.#stats = new StatsSurvey(this.#surveys, hub, (id) =>

@@ -5,15 +5,8 @@ import { ProgressLine } from './broadcast/progress-line.ts';
 import { publishFailureText } from './broadcast/publish-failure.ts';
 import { publishLines } from './broadcast/publish-lines.ts';
 import { readText } from './broadcast/standard-input.ts';
-import {
-  CHANNEL_OPTION,
-  type Command,
-  loadEnvironment,
-  parseArguments,
-  URL_OPTION,
-  UsageError,
-} from './command.ts';
-import { findTarget, type Target } from './target.ts';
+import { CHANNEL_OPTION, type Command, parseArguments, URL_OPTION, UsageError } from './command.ts';
+import { findTarget, loadEnvironment, type Target } from './target.ts';
 
 export const broadcast: Command = {
   summary: 'send a message to a channel, or many messages',

@@ -1,7 +1,4 @@
-import { resolve } from 'node:path';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { ConfigError } from '../config/config.ts';
-import { readEnvironment } from '../config/environment.ts';
 
 /** A subcommand of `bifrost`. */
 export interface Command {
@@ -36,11 +33,4 @@ export function parseArguments<const Options extends NonNullable<ParseArgsConfig
   options: Options,
 ) {
   return parseArgs({ args, options, allowPositionals: true, strict: true });
-}
-
-/** The environment and `.env` of the current folder. Throws a `ConfigError` when `.env` cannot be used. */
-export function loadEnvironment(): Record<string, string> {
-  const { variables, problems } = readEnvironment(process.env, resolve('.env'));
-  if (problems.length > 0) throw new ConfigError(problems);
-  return variables;
 }

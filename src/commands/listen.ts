@@ -1,15 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { disconnects, protocolErrors } from '../protocol/close-codes.ts';
-import {
-  type Command,
-  loadEnvironment,
-  parseArguments,
-  URL_OPTION,
-  UsageError,
-} from './command.ts';
+import { type Command, parseArguments, URL_OPTION, UsageError } from './command.ts';
 import { ListenConnection, type ListenOptions } from './listen-connection.ts';
 import { signSubscription } from './sign.ts';
-import { findTarget } from './target.ts';
+import { findTarget, loadEnvironment } from './target.ts';
 
 export const listen: Command = {
   summary: 'print the messages of channels as they come',

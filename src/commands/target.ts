@@ -1,3 +1,6 @@
+import { resolve } from 'node:path';
+import { ConfigError } from '../config/config.ts';
+import { readEnvironment } from '../config/environment.ts';
 import { UsageError } from './command.ts';
 
 /** The server that a command talks to. */
@@ -60,4 +63,11 @@ function parseUrl(text: string): string | undefined {
   const extra = url && url.username + url.password + url.search + url.hash;
   if (url === undefined || scheme === undefined || extra !== '') return undefined;
   return `${scheme}//${url.host}${url.pathname.replace(/\/$/, '')}`;
+}
+
+/** The environment and `.env` of the current folder. Throws a `ConfigError` when `.env` cannot be used. */
+export function loadEnvironment(): Record<string, string> {
+  const { variables, problems } = readEnvironment(process.env, resolve('.env'));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return variables;
 }

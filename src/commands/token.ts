@@ -1,13 +1,7 @@
 import { isObject, parseJson } from '../protocol/json.ts';
-import {
-  CHANNEL_OPTION,
-  type Command,
-  loadEnvironment,
-  parseArguments,
-  UsageError,
-} from './command.ts';
+import { CHANNEL_OPTION, type Command, parseArguments, UsageError } from './command.ts';
 import { DEFAULT_EXPIRY_SECONDS, signBroadcast, signSubscription } from './sign.ts';
-import { requireSecret } from './target.ts';
+import { loadEnvironment, requireSecret } from './target.ts';
 
 export const token: Command = {
   summary: 'print a token to subscribe with, or to broadcast with',

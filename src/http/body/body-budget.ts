@@ -23,6 +23,8 @@ const MIN_BODIES = 16;
  * oldest, so that the stalled bodies of strangers are refused before the small broadcast of an app.
  */
 export class BodyBudget {
+  /** The most bytes that one body may have. Its reader sees to that. */
+  readonly maxBodyBytes: number;
   readonly #maxBytes: number;
   /** A binary heap: strangers may stall thousands of bodies and let each grow byte by byte. */
   readonly #heap: UnfinishedBody[] = [];
@@ -30,6 +32,7 @@ export class BodyBudget {
   #nextSequence = 0;
 
   constructor(maxBodyBytes: number) {
+    this.maxBodyBytes = maxBodyBytes;
     this.#maxBytes = Math.max(MIN_BUDGET_BYTES, MIN_BODIES * maxBodyBytes);
   }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { HttpError } from '../http-error.ts';
 import { BodyBudget, type UnfinishedBody } from './body-budget.ts';
+import { ChunkList } from './chunk-list.ts';
 import { sendContinue } from './expect-continue.ts';
 
 /** Chunks that any body may have: each costs time, however small it is. */
@@ -11,12 +12,6 @@ const BYTES_PER_CHUNK = 64;
 const FREE_FIELD_TEXTS = 200;
 /** What each name or value above that number is counted as. */
 const FIELD_TEXT_BYTES = 64;
-/** About what a Buffer object costs beside its bytes. */
-const BUFFER_OBJECT_BYTES = 512;
-/** Shorter chunks are copied together: each in a Buffer of its own would cost several times its size. */
-const MIN_KEPT_BYTES = 1_024;
-const MAX_TAIL_BYTES = 16_384;
-const NO_BYTES = Buffer.alloc(0);
 
 /** Takes what `BodyReader` has read. Neither method is called if the client goes away before the end of the body. */
 export interface BodyReceiver {
@@ -28,21 +23,20 @@ export interface BodyReceiver {
 
 /** Reads request bodies within two limits: that of one body, and that of all unfinished ones together. */
 export class BodyReader {
-  readonly #maxBytes: number;
   readonly #budget: BodyBudget;
 
   constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
     this.#budget = new BodyBudget(maxBytes);
   }
 
   /** Reads the body as UTF-8 text, whatever its Content-Type says. */
   read(request: IncomingMessage, receiver: BodyReceiver): void {
-    if (Number(request.headers['content-length']) > this.#maxBytes) {
-      receiver.fail(tooLong(this.#maxBytes));
+    const { maxBodyBytes } = this.#budget;
+    if (Number(request.headers['content-length']) > maxBodyBytes) {
+      receiver.fail(tooLong(maxBodyBytes));
       return;
     }
-    new Body(request, receiver, this.#maxBytes, this.#budget).read();
+    new Body(request, receiver, this.#budget).read();
     sendContinue(request);
   }
 }
@@ -55,7 +49,6 @@ class Body implements UnfinishedBody {
   heapIndex = -1;
   readonly #request: IncomingMessage;
   readonly #receiver: BodyReceiver;
-  readonly #maxBytes: number;
   readonly #budget: BodyBudget;
   /** The Content-Length; NaN without one. */
   readonly #expectedBytes: number;
@@ -63,15 +56,9 @@ class Body implements UnfinishedBody {
   readonly #onData = (chunk: Buffer) => this.#take(chunk);
   readonly #onEnd = () => this.#finish();
 
-  constructor(
-    request: IncomingMessage,
-    receiver: BodyReceiver,
-    maxBytes: number,
-    budget: BodyBudget,
-  ) {
+  constructor(request: IncomingMessage, receiver: BodyReceiver, budget: BodyBudget) {
     this.#request = request;
     this.#receiver = receiver;
-    this.#maxBytes = maxBytes;
     this.#budget = budget;
     this.#expectedBytes = Number(request.headers['content-length']);
   }
@@ -91,8 +78,9 @@ class Body implements UnfinishedBody {
   #take(chunk: Buffer): void {
     const heldBytes = this.#chunks.append(chunk);
     const { length, count } = this.#chunks;
-    if (length > this.#maxBytes) {
-      this.refuse(tooLong(this.#maxBytes));
+    const { maxBodyBytes } = this.#budget;
+    if (length > maxBodyBytes) {
+      this.refuse(tooLong(maxBodyBytes));
     } else if (count > FREE_CHUNKS + length / BYTES_PER_CHUNK) {
       this.refuse(new HttpError(413, 'Body has too many chunks', { Connection: 'close' }));
     } else if (length !== this.#expectedBytes) {
@@ -130,65 +118,6 @@ class Body implements UnfinishedBody {
   #release(): void {
     this.#budget.remove(this);
     this.#chunks.clear();
-  }
-}
-
-/** The chunks of a body. Small ones are copied together, so that they cost at most about twice their size. */
-class ChunkList {
-  /** Bytes appended so far. */
-  length = 0;
-  /** Chunks appended so far. */
-  count = 0;
-  #pieces: Buffer[] = [];
-  /** Where small chunks are copied to. What lies between start and end is not among the pieces yet. */
-  #tail: Buffer = NO_BYTES;
-  #tailStart = 0;
-  #tailEnd = 0;
-
-  /** Returns how many bytes more are held now. */
-  append(chunk: Buffer): number {
-    this.count += 1;
-    this.length += chunk.length;
-    if (this.#pieces.length > 0 && chunk.length < MIN_KEPT_BYTES) return this.#appendToTail(chunk);
-
-    this.#sealTail();
-    this.#pieces.push(chunk);
-    return chunk.length + BUFFER_OBJECT_BYTES;
-  }
-
-  /** All bytes in one Buffer. */
-  join(): Buffer {
-    this.#sealTail();
-    const [only = NO_BYTES] = this.#pieces;
-    return this.#pieces.length > 1 ? Buffer.concat(this.#pieces, this.length) : only;
-  }
-
-  /** Lets go of all bytes. Nothing may be appended afterwards. */
-  clear(): void {
-    this.#pieces = [];
-    this.#tail = NO_BYTES;
-  }
-
-  #appendToTail(chunk: Buffer): number {
-    const copied = chunk.copy(this.#tail, this.#tailEnd);
-    this.#tailEnd += copied;
-    if (copied === chunk.length) return 0;
-
-    this.#sealTail();
-    // In proportion to the body, so that a small one never costs more than twice its size.
-    const bytes = Math.min(Math.max(this.length, MIN_KEPT_BYTES), MAX_TAIL_BYTES);
-    // Not from Node's pool of 8 KiB: a Buffer of which one byte is used would keep the whole pool in memory.
-    this.#tail = Buffer.allocUnsafeSlow(bytes);
-    this.#tailStart = 0;
-    this.#tailEnd = chunk.copy(this.#tail, 0, copied);
-    return bytes + BUFFER_OBJECT_BYTES;
-  }
-
-  #sealTail(): void {
-    if (this.#tailEnd > this.#tailStart) {
-      this.#pieces.push(this.#tail.subarray(this.#tailStart, this.#tailEnd));
-    }
-    this.#tailStart = this.#tailEnd;
   }
 }
 
