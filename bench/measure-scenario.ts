@@ -11,13 +11,16 @@ export const SETTLE_MS = 500;
 async function measureBroadcasts(
   testbed: Testbed,
   { subscribers, pace }: BroadcastScenario,
-  { warmUp, measured }: Counts,
+  counts: Counts,
 ): Promise<BroadcastFigures> {
-  const group = await SubscriberGroup.create(testbed, { broadcasts: warmUp + measured });
-  await group.add(subscribers);
   // A fixed rate would warm the server up no better, only more slowly.
-  await group.broadcast(warmUp, 'inFlight' in pace ? pace : { inFlight: 1 });
-  return group.broadcast(measured, pace);
+  const warmUpPace = 'inFlight' in pace ? pace : { inFlight: 1 };
+  const group = await SubscriberGroup.createWarm(
+    testbed,
+    { subscribers, pace: warmUpPace },
+    counts,
+  );
+  return group.broadcast(counts.measured, pace);
 }
 
 async function measureConnections(

@@ -3,19 +3,30 @@ import type { Deliveries } from './load/delivery-counter.ts';
 import type { MessageKind } from './load/message.ts';
 import type { Pace } from './load/publisher-process.ts';
 import type { Usage } from './process-stats.ts';
+import type { Counts } from './scenarios.ts';
 import type { Testbed } from './testbed.ts';
 
 const CHANNEL = 'bench';
 
-export interface SubscriberGroupOptions {
-  /** How many broadcasts will be posted in all. */
-  readonly broadcasts: number;
+/** How broadcasts are posted to a group, and received. */
+interface BroadcastOptions {
   /** `small` unless given. */
   readonly message?: MessageKind;
   /** Whether the subscribers negotiate permessage-deflate. They do not unless given. */
   readonly deflate?: boolean;
   /** How many broadcasts travel in one request. Each is a request of its own, in the single form, unless given. */
   readonly batchSize?: number | undefined;
+}
+
+export interface SubscriberGroupOptions extends BroadcastOptions {
+  /** How many broadcasts will be posted in all. */
+  readonly broadcasts: number;
+}
+
+export interface WarmGroupOptions extends BroadcastOptions {
+  readonly subscribers: number;
+  /** Of the broadcasts that warm the servers up. */
+  readonly pace: Pace;
 }
 
 /** What was seen while broadcasts were posted. */
@@ -72,6 +83,19 @@ export class SubscriberGroup {
     });
     await callSubscribers('sendAcksTo', ackPort);
     return new SubscriberGroup(testbed, deflate);
+  }
+
+  /** Resolves to a group that has had its broadcasts for warming up. Those that are measured have been signed too. */
+  static async createWarm(
+    testbed: Testbed,
+    { subscribers, pace, ...options }: WarmGroupOptions,
+    { warmUp, measured }: Counts,
+  ): Promise<SubscriberGroup> {
+    const broadcasts = warmUp + measured;
+    const group = await SubscriberGroup.create(testbed, { ...options, broadcasts });
+    await group.add(subscribers);
+    await group.broadcast(warmUp, pace);
+    return group;
   }
 
   /** Resolves when this many more have subscribed. */

@@ -1,20 +1,14 @@
 // The same job with Socket.IO: the token in the handshake's `auth`, a room per channel.
 import { createSecretKey } from 'node:crypto';
-import { createServer } from 'node:http';
 import jwt from 'jsonwebtoken';
 import { Server } from 'socket.io';
+import { createPostServer } from './post-server.js';
 
 const { PORT, HOST, JWT_SECRET } = process.env;
 const key = createSecretKey(JWT_SECRET, 'utf8');
 
 function verify(token) {
   return jwt.verify(token, key, { algorithms: ['HS512'] });
-}
-
-function reply(response, status, body) {
-  response.statusCode = status;
-  response.setHeader('Content-Type', 'application/json');
-  response.end(JSON.stringify(body));
 }
 
 function broadcast(body) {
@@ -32,31 +26,7 @@ function emitToUsers(body) {
   return users;
 }
 
-const routes = new Map([
-  ['/broadcast', broadcast],
-  ['/emit-to-users', emitToUsers],
-]);
-
-const server = createServer((request, response) => {
-  const deliver = routes.get(request.url);
-  if (request.method !== 'POST' || deliver === undefined) {
-    reply(response, 404, { error: 'Not found' });
-    return;
-  }
-  let body = '';
-  request.setEncoding('utf8');
-  request.on('data', (chunk) => {
-    body += chunk;
-  });
-  request.on('end', () => {
-    try {
-      reply(response, 200, { message: 'Success', deliveries: deliver(body) });
-    } catch {
-      reply(response, 400, { error: 'Bad signature' });
-    }
-  });
-});
-
+const server = createPostServer({ '/broadcast': broadcast, '/emit-to-users': emitToUsers });
 const io = new Server(server, { transports: ['websocket'], serveClient: false });
 io.use((socket, next) => {
   try {

@@ -1,7 +1,7 @@
 // A websocket broadcast server as people write it: the secret a string, one `ws.send` per subscriber.
-import { createServer } from 'node:http';
 import jwt from 'jsonwebtoken';
 import { WebSocketServer } from 'ws';
+import { createPostServer } from './post-server.js';
 
 const { PORT, HOST, JWT_SECRET, COMPRESSION } = process.env;
 
@@ -10,12 +10,6 @@ const channels = new Map();
 
 function verify(token) {
   return jwt.verify(token, JWT_SECRET, { algorithms: ['HS512'] });
-}
-
-function reply(response, status, body) {
-  response.statusCode = status;
-  response.setHeader('Content-Type', 'application/json');
-  response.end(JSON.stringify(body));
 }
 
 function broadcast(body) {
@@ -30,24 +24,7 @@ function broadcast(body) {
   return deliveries;
 }
 
-const server = createServer((request, response) => {
-  if (request.method !== 'POST' || request.url !== '/broadcast') {
-    reply(response, 404, { error: 'Not found' });
-    return;
-  }
-  let body = '';
-  request.setEncoding('utf8');
-  request.on('data', (chunk) => {
-    body += chunk;
-  });
-  request.on('end', () => {
-    try {
-      reply(response, 200, { message: 'Success', deliveries: broadcast(body) });
-    } catch {
-      reply(response, 400, { error: 'Bad signature' });
-    }
-  });
-});
+const server = createPostServer({ '/broadcast': broadcast });
 
 function subscribe(socket, channel) {
   if (!channels.has(channel)) channels.set(channel, new Set());

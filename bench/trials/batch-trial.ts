@@ -2,7 +2,7 @@ import type { BroadcastFigures, Figures } from '../figures.ts';
 import type { Counts } from '../scenarios.ts';
 import { SubscriberGroup } from '../subscriber-group.ts';
 import { withTestbed } from '../testbed.ts';
-import { bifrostSetup, type Trial } from './trial.ts';
+import { bifrostSetup, trial } from './trial.ts';
 
 const BATCH_SIZE = 100;
 const MANY_SUBSCRIBERS = 1_000;
@@ -27,16 +27,16 @@ function measureGroup(
   subscribers: number,
   counts: Counts,
 ): Promise<BroadcastFigures> {
-  const warmUp = wholeBatches(counts.warmUp);
-  const measured = wholeBatches(counts.measured);
   return withTestbed(bifrostSetup(`Batches, 1 → ${subscribers}`), async (testbed) => {
-    const group = await SubscriberGroup.create(testbed, {
-      broadcasts: warmUp + measured,
-      batchSize,
-    });
-    await group.add(subscribers);
-    await group.broadcast(warmUp, { inFlight });
-    return group.broadcast(measured, { inFlight });
+    const warmUp = wholeBatches(counts.warmUp);
+    const measured = wholeBatches(counts.measured);
+    const pace = { inFlight };
+    const group = await SubscriberGroup.createWarm(
+      testbed,
+      { subscribers, pace, batchSize },
+      { warmUp, measured },
+    );
+    return group.broadcast(measured, pace);
   });
 }
 
@@ -54,10 +54,7 @@ async function measure(form: Form, { warmUp, measured }: Counts): Promise<Figure
 }
 
 /** A broadcast that travels with others costs less than one of its own. */
-export const batchTrial: Trial = {
-  kind: 'trial',
-  name: 'batch',
-  title: `batches of ${BATCH_SIZE}, 1 in flight`,
+export const batchTrial = trial('batch', `batches of ${BATCH_SIZE}, 1 in flight`, {
   full: { warmUp: 10_000, measured: 50_000 },
   quick: { warmUp: 1_000, measured: 5_000 },
   maxConnections: () => MANY_SUBSCRIBERS,
@@ -85,4 +82,4 @@ export const batchTrial: Trial = {
     { title: '1 → 1: deliveries/s', figure: 'deliveriesPerSecond', baseline: 'single' },
     { title: '1 → 1,000: deliveries/s', figure: 'deliveriesPerSecondToMany', baseline: 'single' },
   ],
-};
+});

@@ -4,7 +4,7 @@ import { countOpenFiles } from '../process-stats.ts';
 import type { Counts } from '../scenarios.ts';
 import { SubscriberGroup } from '../subscriber-group.ts';
 import { type ServerSetup, type Testbed, withTestbed } from '../testbed.ts';
-import { bifrostSetup, type Trial } from './trial.ts';
+import { bifrostSetup, setupVariant, trial } from './trial.ts';
 
 const SUBSCRIBERS = 1_000;
 const WORKERS = 2;
@@ -15,11 +15,11 @@ const MIN_SHARE = 0.8;
 const PACE = { inFlight: 16 };
 
 // Pinned to one core, neither could show what a second worker brings.
-const twoWorkers = bifrostSetup('Two workers', {
+const twoWorkers = bifrostSetup('two workers', {
   env: { WEB_CONCURRENCY: String(WORKERS) },
   core: 'any',
 });
-const oneProcess = bifrostSetup('One process', { core: 'any' });
+const oneProcess = bifrostSetup('one process', { core: 'any' });
 
 /** Throws unless every worker has its share of the subscribers. */
 function checkShares({ servers }: Testbed): void {
@@ -29,28 +29,24 @@ function checkShares({ servers }: Testbed): void {
   throw new Error(`The workers do not share the subscribers: open files by process: ${openFiles}`);
 }
 
-function measure(setup: ServerSetup, { warmUp, measured }: Counts): Promise<Figures> {
+function measure(setup: ServerSetup, counts: Counts): Promise<Figures> {
   return withTestbed(setup, async (testbed) => {
-    const group = await SubscriberGroup.create(testbed, { broadcasts: warmUp + measured });
     if (setup === twoWorkers) await sleep(WORKERS_START_MS);
-    await group.add(SUBSCRIBERS);
+    const options = { subscribers: SUBSCRIBERS, pace: PACE };
+    const group = await SubscriberGroup.createWarm(testbed, options, counts);
     if (setup === twoWorkers) checkShares(testbed);
-    await group.broadcast(warmUp, PACE);
-    return group.broadcast(measured, PACE);
+    return group.broadcast(counts.measured, PACE);
   });
 }
 
 /** Two workers do together what one process does alone. */
-export const clusterTrial: Trial = {
-  kind: 'trial',
-  name: 'cluster',
-  title: '1 → 1,000, 16 in flight, two workers',
+export const clusterTrial = trial('cluster', '1 → 1,000, 16 in flight, two workers', {
   full: { warmUp: 200, measured: 1_000 },
   quick: { warmUp: 64, measured: 160 },
   maxConnections: () => SUBSCRIBERS,
   variants: [
-    { name: 'cluster', title: 'two workers', measure: (counts) => measure(twoWorkers, counts) },
-    { name: 'one', title: 'one process', measure: (counts) => measure(oneProcess, counts) },
+    setupVariant('cluster', twoWorkers, measure),
+    setupVariant('one', oneProcess, measure),
   ],
   rows: [
     {
@@ -63,4 +59,4 @@ export const clusterTrial: Trial = {
     { title: 'deliveries/s', figure: 'deliveriesPerSecond', baseline: 'one' },
   ],
   note: 'CPU is that of the primary and its workers together. Where the load generators need one of two cores, deliveries a second cannot show what a second worker adds: only what it costs.',
-};
+});

@@ -5,7 +5,7 @@ import { SETTLE_MS } from '../measure-scenario.ts';
 import type { Counts } from '../scenarios.ts';
 import { SubscriberGroup } from '../subscriber-group.ts';
 import { type ServerSetup, withTestbed } from '../testbed.ts';
-import { bifrostSetup, type Trial } from './trial.ts';
+import { bifrostSetup, setupVariant, trial } from './trial.ts';
 
 const SUBSCRIBERS = 1_000;
 const ONE_BY_ONE = { inFlight: 1 };
@@ -20,16 +20,15 @@ const wsCompressing: ServerSetup = {
   env: COMPRESSION_ENV,
 };
 
-function measureBroadcasts(setup: ServerSetup, { warmUp, measured }: Counts): Promise<Figures> {
+function measureBroadcasts(setup: ServerSetup, counts: Counts): Promise<Figures> {
+  const deflate = setup.env === COMPRESSION_ENV;
   return withTestbed(setup, async (testbed) => {
-    const group = await SubscriberGroup.create(testbed, {
-      broadcasts: warmUp + measured,
-      message: 'rows',
-      deflate: setup.env === COMPRESSION_ENV,
-    });
-    await group.add(SUBSCRIBERS);
-    await group.broadcast(warmUp, ONE_BY_ONE);
-    return group.broadcast(measured, ONE_BY_ONE);
+    const group = await SubscriberGroup.createWarm(
+      testbed,
+      { subscribers: SUBSCRIBERS, pace: ONE_BY_ONE, message: 'rows', deflate },
+      counts,
+    );
+    return group.broadcast(counts.measured, ONE_BY_ONE);
   });
 }
 
@@ -54,54 +53,40 @@ function measureMemory(setup: ServerSetup, { warmUp, measured }: Counts): Promis
 }
 
 /** Bifröst compresses a message once for all subscribers, ws once for each. */
-export const compressionTrial: Trial = {
-  kind: 'trial',
-  name: 'deflate',
-  title: '1 → 1,000, 1 in flight, 2 KiB of JSON, compressed',
-  full: { warmUp: 10, measured: 40 },
-  quick: { warmUp: 1, measured: 6 },
-  maxConnections: () => SUBSCRIBERS,
-  variants: [
-    {
-      name: 'bifrost',
-      title: compressing.title,
-      measure: (counts) => measureBroadcasts(compressing, counts),
-    },
-    {
-      name: 'ws',
-      title: wsCompressing.title,
-      measure: (counts) => measureBroadcasts(wsCompressing, counts),
-    },
-    { name: 'plain', title: plain.title, measure: (counts) => measureBroadcasts(plain, counts) },
-  ],
-  rows: [
-    { title: 'bytes per delivery', figure: 'bytesPerDelivery', baseline: 'ws' },
-    { title: 'bytes per delivery', figure: 'bytesPerDelivery', baseline: 'plain' },
-    { title: 'µs of CPU per delivery', figure: 'cpuUsPerDelivery', baseline: 'ws' },
-    { title: 'µs of CPU per delivery', figure: 'cpuUsPerDelivery', baseline: 'plain' },
-  ],
-  note: 'ws compresses for each connection and refers to earlier messages, so its frames are smaller.',
-};
+export const compressionTrial = trial(
+  'deflate',
+  '1 → 1,000, 1 in flight, 2 KiB of JSON, compressed',
+  {
+    full: { warmUp: 10, measured: 40 },
+    quick: { warmUp: 1, measured: 6 },
+    maxConnections: () => SUBSCRIBERS,
+    variants: [
+      setupVariant('bifrost', compressing, measureBroadcasts),
+      setupVariant('ws', wsCompressing, measureBroadcasts),
+      setupVariant('plain', plain, measureBroadcasts),
+    ],
+    rows: [
+      { title: 'bytes per delivery', figure: 'bytesPerDelivery', baseline: 'ws' },
+      { title: 'bytes per delivery', figure: 'bytesPerDelivery', baseline: 'plain' },
+      { title: 'µs of CPU per delivery', figure: 'cpuUsPerDelivery', baseline: 'ws' },
+      { title: 'µs of CPU per delivery', figure: 'cpuUsPerDelivery', baseline: 'plain' },
+    ],
+    note: 'ws compresses for each connection and refers to earlier messages, so its frames are smaller.',
+  },
+);
 
 /** The memory of connections that compress both ways, as browsers do. */
-export const compressionMemoryTrial: Trial = {
-  kind: 'trial',
-  name: 'deflate-memory',
-  title: 'connections that compress both ways',
-  full: { warmUp: 500, measured: 5_000 },
-  quick: { warmUp: 100, measured: 400 },
-  maxConnections: ({ warmUp, measured }) => warmUp + measured,
-  variants: [
-    {
-      name: 'bifrost',
-      title: compressing.title,
-      measure: (counts) => measureMemory(compressing, counts),
-    },
-    {
-      name: 'ws',
-      title: wsCompressing.title,
-      measure: (counts) => measureMemory(wsCompressing, counts),
-    },
-  ],
-  rows: [{ title: 'KB of RSS each', figure: 'rssKbPerConnection', baseline: 'ws', max: 0.6 }],
-};
+export const compressionMemoryTrial = trial(
+  'deflate-memory',
+  'connections that compress both ways',
+  {
+    full: { warmUp: 500, measured: 5_000 },
+    quick: { warmUp: 100, measured: 400 },
+    maxConnections: ({ warmUp, measured }) => warmUp + measured,
+    variants: [
+      setupVariant('bifrost', compressing, measureMemory),
+      setupVariant('ws', wsCompressing, measureMemory),
+    ],
+    rows: [{ title: 'KB of RSS each', figure: 'rssKbPerConnection', baseline: 'ws', max: 0.6 }],
+  },
+);

@@ -7,8 +7,8 @@ import { LatencyProbe } from '../latency-probe.ts';
 import { readSecondsWithoutCore } from '../process-stats.ts';
 import type { Counts } from '../scenarios.ts';
 import { SubscriberGroup } from '../subscriber-group.ts';
-import { withTestbed } from '../testbed.ts';
-import { bifrostSetup, type Trial } from './trial.ts';
+import { type ServerSetup, withTestbed } from '../testbed.ts';
+import { bifrostSetup, setupVariant, trial } from './trial.ts';
 
 const SUBSCRIBERS = 10_000;
 const PACE = { inFlight: 4 };
@@ -29,16 +29,15 @@ async function takeEventLoopDelay({ child }: ServerProcess): Promise<EventLoopDe
   return JSON.parse(String(line)) as EventLoopDelay;
 }
 
-const setup = bifrostSetup('Event loop delay', {
+const bifrost = bifrostSetup('Bifröst', {
   command: bifrostCommand('--import', import.meta.resolve('./event-loop-delay-probe.js')),
 });
 
-function measure({ warmUp, measured }: Counts): Promise<Figures> {
+function measure(setup: ServerSetup, counts: Counts): Promise<Figures> {
   return withTestbed(setup, async (testbed) => {
     const [server] = testbed.servers as [ServerProcess];
-    const group = await SubscriberGroup.create(testbed, { broadcasts: warmUp + measured });
-    await group.add(SUBSCRIBERS);
-    await group.broadcast(warmUp, PACE);
+    const options = { subscribers: SUBSCRIBERS, pace: PACE };
+    const group = await SubscriberGroup.createWarm(testbed, options, counts);
 
     // What came before does not count.
     await takeEventLoopDelay(server);
@@ -48,7 +47,7 @@ function measure({ warmUp, measured }: Counts): Promise<Figures> {
       `http://127.0.0.1:${testbed.ports[0]}/info.json`,
       PROBE_INTERVAL_MS,
     );
-    const figures = await group.broadcast(measured, PACE);
+    const figures = await group.broadcast(counts.measured, PACE);
     const latenciesMs = await probe.stop();
     const delay = await takeEventLoopDelay(server);
     const seconds = (performance.now() - start) / 1_000;
@@ -68,14 +67,11 @@ function measure({ warmUp, measured }: Counts): Promise<Figures> {
 }
 
 /** While broadcasts go to many subscribers, other requests do not wait for long. */
-export const eventLoopTrial: Trial = {
-  kind: 'trial',
-  name: 'loop',
-  title: '1 → 10,000, 4 in flight',
+export const eventLoopTrial = trial('loop', '1 → 10,000, 4 in flight', {
   full: { warmUp: 40, measured: 200 },
   quick: { warmUp: 10, measured: 40 },
   maxConnections: () => SUBSCRIBERS,
-  variants: [{ name: 'bifrost', title: 'Bifröst', measure }],
+  variants: [setupVariant('bifrost', bifrost, measure)],
   rows: [
     { title: 'event loop delay p99, ms', figure: 'delayP99Ms', max: 25 },
     { title: 'event loop delay max, ms', figure: 'delayMaxMs' },
@@ -85,4 +81,4 @@ export const eventLoopTrial: Trial = {
     { title: 'time without a core, %', figure: 'withoutCorePercent' },
   ],
   note: 'the delay includes the time in which other processes of the machine had the core of the server.',
-};
+});

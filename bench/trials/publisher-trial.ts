@@ -5,7 +5,7 @@ import type { AppProcedures, SendingMethod, SentMessages } from '../load/app-pro
 import { createMessage } from '../load/message.ts';
 import type { Counts } from '../scenarios.ts';
 import { type ServerSetup, startLoadGenerator, type Testbed, withTestbed } from '../testbed.ts';
-import { bifrostSetup, type Trial, type TrialVariant } from './trial.ts';
+import { bifrostSetup, type TrialVariant, trial } from './trial.ts';
 
 /** Sends a message to each user from `user:0` on, and resolves when all are answered. */
 type SendToUsers = (users: number) => Promise<SentMessages>;
@@ -100,10 +100,7 @@ const ONE_BY_ONE = 'one-by-one';
 const SIXTY_FOUR = '64-at-once';
 
 /** A program that has a message for each of many users. */
-export const publisherTrial: Trial = {
-  kind: 'trial',
-  name: 'publisher',
-  title: 'a program sends each user a message',
+export const publisherTrial = trial('publisher', 'a program sends each user a message', {
   full: { warmUp: 1_000, measured: 10_000 },
   quick: { warmUp: 200, measured: 1_000 },
   maxConnections: ({ measured }) => measured,
@@ -123,4 +120,4 @@ export const publisherTrial: Trial = {
     { title: 'µs of CPU of both per message', figure: 'cpuUs', baseline: socketIo.name },
   ],
   note: 'each user is on a channel of their own, and every one of them got their message once: a run in which one is lost or doubled fails.',
-};
+});

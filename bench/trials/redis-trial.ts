@@ -3,7 +3,7 @@ import type { Counts } from '../scenarios.ts';
 import { SubscriberGroup } from '../subscriber-group.ts';
 import { redisVersion, withTemporaryRedis } from '../temporary-redis.ts';
 import { type ServerSetup, withTestbed } from '../testbed.ts';
-import { bifrostSetup, type Trial } from './trial.ts';
+import { bifrostSetup, setupVariant, trial } from './trial.ts';
 
 const SUBSCRIBERS = 1_000;
 const SIXTEEN = { inFlight: 16 };
@@ -14,11 +14,11 @@ const ONE_BY_ONE_SHARE = 0.2;
 function measure(setup: ServerSetup, { warmUp, measured }: Counts): Promise<Figures> {
   return withTestbed(setup, async (testbed) => {
     const oneByOne = Math.ceil(measured * ONE_BY_ONE_SHARE);
-    const group = await SubscriberGroup.create(testbed, {
-      broadcasts: warmUp + measured + oneByOne,
-    });
-    await group.add(SUBSCRIBERS);
-    await group.broadcast(warmUp, SIXTEEN);
+    const group = await SubscriberGroup.createWarm(
+      testbed,
+      { subscribers: SUBSCRIBERS, pace: SIXTEEN },
+      { warmUp, measured: measured + oneByOne },
+    );
     const figures = await group.broadcast(measured, SIXTEEN);
     const { p50Ms } = await group.broadcast(oneByOne, ONE_BY_ONE);
     return { ...figures, oneByOneP50Ms: p50Ms };
@@ -26,10 +26,7 @@ function measure(setup: ServerSetup, { warmUp, measured }: Counts): Promise<Figu
 }
 
 /** Two nodes do together what one process does alone. */
-export const redisTrial: Trial = {
-  kind: 'trial',
-  name: 'redis',
-  title: '1 → 1,000, 16 in flight, two nodes and Redis',
+export const redisTrial = trial('redis', '1 → 1,000, 16 in flight, two nodes and Redis', {
   full: { warmUp: 200, measured: 1_000 },
   quick: { warmUp: 64, measured: 160 },
   maxConnections: () => SUBSCRIBERS,
@@ -46,11 +43,7 @@ export const redisTrial: Trial = {
           ),
         ),
     },
-    {
-      name: 'one',
-      title: 'one process',
-      measure: (counts) => measure(bifrostSetup('One process'), counts),
-    },
+    setupVariant('one', bifrostSetup('one process'), measure),
   ],
   rows: [
     {
@@ -68,4 +61,4 @@ export const redisTrial: Trial = {
     },
   ],
   note: 'CPU is that of both nodes together, without Redis.',
-};
+});

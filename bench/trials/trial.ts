@@ -42,6 +42,24 @@ export interface Trial extends ScenarioBase {
   readonly note?: string;
 }
 
+/** A trial of this name for `--scenario`, with this title for people. */
+export function trial(
+  name: string,
+  title: string,
+  details: Omit<Trial, 'kind' | 'name' | 'title'>,
+): Trial {
+  return { kind: 'trial', name, title, ...details };
+}
+
+/** Measures these servers, and calls the variant what they are called. */
+export function setupVariant(
+  name: string,
+  setup: ServerSetup,
+  measure: (setup: ServerSetup, counts: Counts) => Promise<Figures>,
+): TrialVariant {
+  return { name, title: setup.title, measure: (counts) => measure(setup, counts) };
+}
+
 /** This server with other settings than in the scenarios. */
 export function bifrostSetup(title: string, settings: Partial<ServerSetup> = {}): ServerSetup {
   return { title, protocol: bifrost.protocol, command: bifrostCommand(), ...settings };
