@@ -7,13 +7,6 @@ import { TopicRouter } from './cluster/topic-router.ts';
 import type { Config } from './config/config.ts';
 import type { Log } from './telemetry/log.ts';
 
-/** A worker that lived this long did not die of a failing start: the backoff begins anew. */
-const STABLE_MS = 10_000;
-const MIN_BACKOFF_MS = 100;
-const MAX_BACKOFF_MS = 10_000;
-/** How long after the drain window a worker may take to exit: requests in flight have 2 s, the log has 1 s. */
-const EXIT_TIMEOUT_MS = 3_000;
-
 /** What the primary needs of the start. */
 export interface PrimaryOptions {
   readonly config: Config;
@@ -23,6 +16,13 @@ export interface PrimaryOptions {
   readonly stop: AbortController;
   readonly log: Log;
 }
+
+/** A worker that lived this long did not die of a failing start: the backoff begins anew. */
+const STABLE_MS = 10_000;
+const MIN_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 10_000;
+/** How long after the drain window a worker may take to exit: requests in flight have 2 s, the log has 1 s. */
+const EXIT_TIMEOUT_MS = 3_000;
 
 /**
  * Runs `config.processes` workers, replaces those that die, and passes broadcasts between them. When `stop` is aborted

@@ -260,24 +260,26 @@ function createDisconnects(registry: Registry): Counter<'code'> {
 }
 
 function createFailures(registry: Registry): Counter<'reason'> {
-  const failures = new Counter({
+  return createReasonCounter(registry, AUTHENTICATION_FAILURES, {
     name: 'bifrost_authentication_failures_total',
     help: 'Websockets closed because they could not be subscribed, by what was wrong.',
-    labelNames: ['reason'],
-    registers: [registry],
   });
-  // Prometheus sees the first failure only if the series was there with 0 before it.
-  for (const reason of AUTHENTICATION_FAILURES) failures.inc({ reason }, 0);
-  return failures;
 }
 
 function createGaps(registry: Registry): Counter<'reason'> {
-  const gaps = new Counter({
+  return createReasonCounter(registry, GAP_REASONS, {
     name: 'bifrost_recovery_gaps_total',
     help: 'Channels of which a client that came back could not be given what it had missed, by the reason.',
-    labelNames: ['reason'],
-    registers: [registry],
   });
-  for (const reason of GAP_REASONS) gaps.inc({ reason }, 0);
-  return gaps;
+}
+
+function createReasonCounter(
+  registry: Registry,
+  reasons: readonly string[],
+  { name, help }: { readonly name: string; readonly help: string },
+): Counter<'reason'> {
+  const counter = new Counter({ name, help, labelNames: ['reason'], registers: [registry] });
+  // Prometheus sees the first of a reason only if the series was there with 0 before it.
+  for (const reason of reasons) counter.inc({ reason }, 0);
+  return counter;
 }
