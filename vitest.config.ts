@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/{unit,server,docs}/**/*.test.ts'],
+    include: ['test/{unit,server,docs,client}/**/*.test.ts'],
     globalSetup: ['test/support/build.ts'],
     restoreMocks: true,
     // Most tests wait for sockets and processes: a core kept free would only idle.
