@@ -1,6 +1,9 @@
-// Makes dist/bifrost-client: the package for apps, complete as npm publishes it.
+// Makes what browsers and apps get: dist/client.js, the client as one module, and dist/bifrost-client, the package as
+// npm publishes it.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+
+await import('./build-client-module.js');
 
 const SOURCE = 'packages/bifrost-client';
 const TARGET = 'dist/bifrost-client';

@@ -1,5 +1,6 @@
 import { BodyReader } from './http/body/body-reader.ts';
 import { broadcastHandler } from './http/broadcast.ts';
+import { clientModuleHandler } from './http/client-module.ts';
 import { healthHandler } from './http/health.ts';
 import { infoHandler } from './http/info.ts';
 import { metricsHandler } from './http/metrics.ts';
@@ -24,6 +25,7 @@ export function createRoutes(
   return {
     'GET /': landingPage({ playground: config.development }),
     'GET /info.json': infoHandler(broker),
+    'GET /client.js': clientModuleHandler(),
     'GET /healthz': healthHandler(health),
     ...(broker.hasHistory && { 'GET /position': positionHandler(broker) }),
     'POST /broadcast': broadcastHandler({ ...parts, bodies }),

@@ -17,7 +17,7 @@ const SCRIPTS = dirname(require.resolve('reconnectingwebsocket'));
 /** The README's page, made to connect to this port, behind the functions that it leaves to the app. */
 function pageFor(port: number): string {
   const published = "'wss://bifrost.example.com/subscribe'";
-  const client = snippet('2. Subscribe in the browser', 'html');
+  const client = snippet('With a plain websocket', 'html');
   if (!client.includes(published))
     throw new Error(`the README's client does not name ${published}`);
   return `<!doctype html>

@@ -264,7 +264,7 @@ describe('the tables of the README', () => {
     const final = table('code | reason | when | come back?')
       .filter(([, , , comeBack]) => /^(no|not)\b/.test(comeBack ?? ''))
       .map(([code]) => Number(code));
-    const list = /const FINAL = \[(.*)\]/.exec(snippet('2. Subscribe in the browser', 'html'))?.[1];
+    const list = /const FINAL = \[(.*)\]/.exec(snippet('With a plain websocket', 'html'))?.[1];
     expect(new Set(list?.split(', ').map(Number))).toEqual(new Set(final));
   });
 

@@ -13,6 +13,7 @@ import { PROGRAM } from './program.ts';
 
 const SERVER = JSON.parse(await readFile('package.json', 'utf8'));
 const README = await readFile('packages/bifrost-client/README.md', 'utf8');
+const CLIENT_SAMPLE = /^```ts\n(.*?)^```$/ms.exec(README)?.[1] ?? '';
 const SAMPLE = /^```js\n(.*?)^```$/ms.exec(README)?.[1] ?? '';
 
 let scratch: string;
@@ -54,7 +55,7 @@ describe('the package', () => {
     expect(files).toEqual(expect.arrayContaining(['package.json', 'README.md', 'LICENSE.md']));
     for (const file of files) {
       expect(file).toMatch(
-        /^(package\.json|README\.md|LICENSE\.md|publisher\/[\w-]+(\.d\.ts|\.js))$/,
+        /^(package\.json|README\.md|LICENSE\.md|(client|protocol|publisher)\/[\w-]+(\.d\.ts|\.js))$/,
       );
     }
   });
@@ -85,6 +86,7 @@ describe('the package', () => {
 describe('TypeScript', () => {
   const compile = async (name: string, options: object) => {
     await writeFile(join(project, 'sample.ts'), SAMPLE);
+    await writeFile(join(project, 'client.ts'), CLIENT_SAMPLE);
     await writeFile(join(project, 'errors.ts'), WRONG);
     await writeFile(
       join(project, name),
@@ -95,7 +97,7 @@ describe('TypeScript', () => {
           noEmit: true,
           ...options,
         },
-        files: ['sample.ts', 'errors.ts'],
+        files: ['sample.ts', 'client.ts', 'errors.ts'],
       }),
     );
     return run(join(project, 'node_modules/.bin/tsc'), ['--project', name], project);
@@ -114,11 +116,31 @@ describe('TypeScript', () => {
     bifrost.publish('a', 1);
     // @ts-expect-error An option is missing.
     new BifrostPublisher({ url: 'http://localhost' });
+
+    import { BifrostClient } from 'bifrost-client';
+    import { WebSocket as Ws } from 'ws';
+    new BifrostClient('ws://localhost', { token: () => ['one', 'two'], WebSocket: Ws }).connect();
+    // @ts-expect-error The token is missing.
+    new BifrostClient('ws://localhost', {});
+    const client = new BifrostClient<{ greeting: string }>('ws://localhost', { token: async () => null });
+    const off: () => void = client.on('greeting', (data) => data.trim());
+    // @ts-expect-error There is no such event.
+    client.on('greetings', () => {});
+    // @ts-expect-error Its data is a string.
+    client.channel('a').on('greeting', (data: number) => data, { signal: AbortSignal.timeout(1) });
+    client.onState((state) => {
+      // @ts-expect-error There is no such state.
+      if (state === 'open') off();
+    });
+    for await (const { text } of client.channel('a')) text.trim();
+    await using closing = client;
   `;
 
   beforeAll(async () => {
     const { typescript, '@types/node': node } = SERVER.devDependencies;
-    await run('npm', ['install', `typescript@${typescript}`, `@types/node@${node}`], project);
+    const { ws } = SERVER.dependencies;
+    const packages = [`typescript@${typescript}`, `@types/node@${node}`, `ws@${ws}`, '@types/ws@8'];
+    await run('npm', ['install', ...packages], project);
   });
 
   it('compiles the sample of the README for Node', async () => {
@@ -138,7 +160,9 @@ describe('TypeScript', () => {
   it('finds all types without those of Node', async () => {
     await writeFile(
       join(project, 'edge.ts'),
-      `import { BifrostPublisher } from 'bifrost-client/publisher';
+      `import { BifrostClient } from 'bifrost-client';
+       import { BifrostPublisher } from 'bifrost-client/publisher';
+       new BifrostClient<{ greeting: string }>('', { token: () => null }).onGap(({ channels }) => channels.length);
        export default { fetch: () => new BifrostPublisher({ url: '', secret: '' }).publish('a', {}) };`,
     );
     const options = ['--strict', '--noEmit', '--skipLibCheck', 'false', '--target', 'es2022'];

@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+import { expect, it } from 'vitest';
+
+const LIMIT = 4_096;
+
+it('is small: at most 4,096 bytes, minified and compressed, with all that it imports', async () => {
+  const { outputFiles } = await build({
+    entryPoints: ['dist/bifrost-client/client/index.js'],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    // Neither for browsers nor for Node: an import of Node would fail.
+    platform: 'neutral',
+    write: false,
+  });
+  const bytes = outputFiles[0]?.contents ?? new Uint8Array();
+  expect(bytes.length).toBeGreaterThan(0);
+  expect(gzipSync(bytes, { level: 9 }).length).toBeLessThanOrEqual(LIMIT);
+});
+
+it('is as small when the server delivers it', () => {
+  expect(gzipSync(readFileSync('dist/client.js'), { level: 9 }).length).toBeLessThanOrEqual(LIMIT);
+});
