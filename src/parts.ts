@@ -7,7 +7,6 @@ import type { Bus } from './broker/bus.ts';
 import { MemoryHistory } from './broker/history-memory.ts';
 import type { Config } from './config/config.ts';
 import { Compressor } from './hub/compressor.ts';
-import { DeliveryQueue } from './hub/delivery-queue.ts';
 import { Hub } from './hub/hub.ts';
 import { Outbox } from './hub/outbox.ts';
 import { disconnects } from './protocol/close-codes.ts';
@@ -62,7 +61,7 @@ export function createParts(config: Config, log: Log, options: ServerOptions): P
   const broker = bus
     ? connectBroker(config, log, {
         hub,
-        queue: new DeliveryQueue(hub, isWriting),
+        isWriting,
         bus,
         connections,
       })
@@ -101,9 +100,9 @@ export function createParts(config: Config, log: Log, options: ServerOptions): P
 function connectBroker(
   config: Config,
   log: Log,
-  parts: { hub: Hub; queue: DeliveryQueue; bus: Bus; connections: Connections },
+  parts: { hub: Hub; isWriting: () => boolean; bus: Bus; connections: Connections },
 ): Broker {
-  const { hub, queue, bus, connections } = parts;
+  const { hub, isWriting, bus, connections } = parts;
   const logMalformed = rateLimited(MINUTE_MS, (topic: string) => {
     const dropped = broker.malformedTexts;
     log.warn({ topic, dropped }, 'dropped a message of another program under BROKER_PREFIX');
@@ -111,7 +110,7 @@ function connectBroker(
   const broker = new DistributedBroker(hub, bus, {
     onMalformed: logMalformed,
     prefix: config.brokerPrefix,
-    queue,
+    isWriting,
     onChange(isAvailable) {
       if (isAvailable) {
         log.info('broker available');

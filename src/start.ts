@@ -167,7 +167,9 @@ async function createBus(
   onUnusable: (reason: string) => void,
 ): Promise<Bus | undefined> {
   if (config.redisUrl === undefined) {
-    return isWorker ? createWorkerBus(maxWaitingBytes(config.maxBodyBytes)) : undefined;
+    return isWorker
+      ? createWorkerBus(maxWaitingBytes(config.maxBodyBytes), config.history === 'memory')
+      : undefined;
   }
   // Loaded on demand: the Redis client is larger than everything else together.
   const { RedisBus } = await import('./broker/redis/redis-bus.ts');

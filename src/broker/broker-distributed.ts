@@ -11,12 +11,14 @@ import {
   type PublishedBatch,
   type Stats,
 } from './broker.ts';
-import type { Bus, BusListener } from './bus.ts';
+import type { Bus, BusListener, BusRecovery } from './bus.ts';
 import { type Recovery, type RecoveryRequest, recoverNothing } from './history.ts';
 import { IncomingBroadcasts } from './incoming-broadcasts.ts';
 import { Interests } from './interests.ts';
 import { encodeAnswer, encodeStatsRequest, parseStatsRequest } from './node-messages.ts';
 import { OutgoingBroadcasts } from './outgoing-broadcasts.ts';
+import { PositionTracker } from './position-tracker.ts';
+import { Recoveries } from './recoveries.ts';
 import { StatsSurvey } from './stats-survey.ts';
 import { Surveys } from './survey.ts';
 
@@ -28,10 +30,15 @@ const RENEW_TOPICS = 1_000;
 export interface DistributedBrokerOptions {
   /** What every topic begins with, so that several installations may share a bus. */
   readonly prefix: string;
-  /** What broadcasts and subscriptions of this node go through. */
-  readonly queue?: DeliveryQueue;
+  /** Whether sockets are still to be written with what was handed out in earlier turns of the event loop. */
+  readonly isWriting?: () => boolean;
   /** Called when the broker becomes available, and when it is no longer. */
   readonly onChange: (isAvailable: boolean) => void;
+  /**
+   * Called for every loss of a bus that keeps what is published, in its step: whoever stayed subscribed would be handed
+   * what comes after the loss, and not notice that something is missing before it.
+   */
+  readonly onLoss?: () => void;
   /** Called for every text under the prefix that no node can have written. It was dropped. */
   readonly onMalformed: (topic: string) => void;
 }
@@ -41,11 +48,13 @@ export interface DistributedBrokerOptions {
  * one order for all; each tells the publisher how many sockets it was handed to.
  */
 export class DistributedBroker implements Broker, BusListener {
-  readonly hasHistory = false;
   readonly #hub: Hub;
   readonly #bus: Bus;
+  readonly #positions: PositionTracker;
   readonly #queue: DeliveryQueue;
+  readonly #recoveries: Recoveries;
   readonly #onChange: (isAvailable: boolean) => void;
+  readonly #onLoss: () => void;
   readonly #onMalformed: (topic: string) => void;
   readonly #node = randomUUID();
   readonly #channelTopics: string;
@@ -66,14 +75,17 @@ export class DistributedBroker implements Broker, BusListener {
   constructor(
     hub: Hub,
     bus: Bus,
-    { prefix, queue, onChange, onMalformed }: DistributedBrokerOptions,
+    { prefix, isWriting, onChange, onLoss, onMalformed }: DistributedBrokerOptions,
   ) {
     this.#hub = hub;
     this.#bus = bus;
-    this.#queue = queue ?? new DeliveryQueue(hub);
+    this.#positions = new PositionTracker(hub);
+    this.#queue = new DeliveryQueue(this.#positions, isWriting);
     this.#onChange = onChange;
+    this.#onLoss = onLoss ?? (() => {});
     this.#onMalformed = onMalformed;
     this.#channelTopics = `${prefix}channel:`;
+    this.#recoveries = new Recoveries(bus, this.#queue, this.#channelTopics);
     const nodeTopics = `${prefix}node:`;
     this.#ownTopic = nodeTopics + this.#node;
     this.#statsTopic = `${prefix}stats`;
@@ -81,7 +93,7 @@ export class DistributedBroker implements Broker, BusListener {
       // If the bus is lost now, so is the answer. The bus reports its loss, and the node that asked has a deadline.
       bus.publish(nodeTopics + node, text).catch(() => {});
     });
-    this.#incoming = new IncomingBroadcasts(hub, this.#queue, this.#answers);
+    this.#incoming = new IncomingBroadcasts(this.#positions, this.#queue, this.#answers);
     this.#outgoing = new OutgoingBroadcasts(bus, this.#surveys, this.#node, this.#channelTopics);
     this.#stats = new StatsSurvey(this.#surveys, hub, (id) =>
       bus.publish(this.#statsTopic, encodeStatsRequest(this.#node, id)),
@@ -91,6 +103,10 @@ export class DistributedBroker implements Broker, BusListener {
 
   get isAvailable(): boolean {
     return this.#isAvailable;
+  }
+
+  get hasHistory(): boolean {
+    return this.#bus.hasHistory;
   }
 
   get malformedTexts(): number {
@@ -113,15 +129,24 @@ export class DistributedBroker implements Broker, BusListener {
   recover(
     subscriber: Subscriber,
     request: RecoveryRequest,
-    onRecovered: (recovery: Recovery) => void,
+    onRecovered: (recovery: Recovery | undefined) => void,
   ): void {
-    this.#queue.subscribe(subscriber, () => onRecovered(recoverNothing(request)));
+    if (!this.#bus.hasHistory) {
+      this.#queue.subscribe(subscriber, () => onRecovered(recoverNothing(request)));
+    } else if (this.#isUp) {
+      this.#recoveries.add(subscriber, request, onRecovered);
+    } else {
+      onRecovered(undefined);
+    }
   }
 
-  position(): undefined {}
+  position(): string | undefined {
+    return this.#isUp ? this.#positions.position : undefined;
+  }
 
   unsubscribe(subscriber: Subscriber): void {
     this.#queue.drop(subscriber);
+    this.#recoveries.drop(subscriber);
     const emptied = this.#interests.remove(subscriber);
     if (emptied.length > 0 && this.#isUp) this.#bus.unsubscribe(this.#topics(emptied));
   }
@@ -149,6 +174,8 @@ export class DistributedBroker implements Broker, BusListener {
 
   up(): void {
     this.#isUp = true;
+    // What came since the loss has been given by a bus that was away.
+    if (this.#bus.hasHistory) this.#positions.reset(this.#queue);
     void this.#renew();
   }
 
@@ -156,7 +183,17 @@ export class DistributedBroker implements Broker, BusListener {
     this.#isUp = false;
     this.#epoch += 1;
     this.#interests.unconfirmAll();
+    if (this.#bus.hasHistory) this.#loseHistory();
     this.#setAvailable(false);
+  }
+
+  recovered(id: number, recovery: BusRecovery): void {
+    this.#positions.reach(recovery.position, this.#queue);
+    this.#recoveries.receive(id, recovery);
+  }
+
+  reached(position: string): void {
+    this.#positions.reach(position, this.#queue);
   }
 
   message(topic: string, text: string): void {
@@ -177,6 +214,12 @@ export class DistributedBroker implements Broker, BusListener {
       return this.#answers.give(request.node, request.id, [deliveries, subscriptions]);
     }
     return topic === this.#ownTopic && this.#surveys.receive(text);
+  }
+
+  #loseHistory(): void {
+    this.#recoveries.clear();
+    this.#positions.reset(this.#queue);
+    this.#onLoss();
   }
 
   #setAvailable(isAvailable: boolean): void {

@@ -1,10 +1,16 @@
 import type { PublicationBatch } from '../protocol/publishing.ts';
+import type { GapReason } from './history.ts';
 
 /**
  * Carries texts between nodes, by topic, in one order that is the same for every node. A bus may be lost and come
  * back; what it carried meanwhile is lost too, and so is every subscription.
  */
 export interface Bus {
+  /**
+   * Whether the bus keeps what is published, and gives it positions. All broadcasts go through `publishBatch` then, also
+   * a single one; if not, `recover` is never called.
+   */
+  readonly hasHistory: boolean;
   /** Starts; `listener` is told what happens from then on. */
   open(listener: BusListener): void;
   /** Resolves to the number of nodes that the text was handed to. Rejects when it is not known to have been sent. */
@@ -21,6 +27,12 @@ export interface Bus {
    * known by then. Never rejects.
    */
   findAnswer(jti: string): Promise<string | undefined>;
+  /**
+   * Reads what was missed. The answer arrives as `recovered` with this `id`, in its place among the messages: what comes
+   * behind it is newer. Resolves when the answer is on its way; rejects when it cannot be read, and none arrives then. The
+   * caller asks for a few at a time only.
+   */
+  recover(id: number, request: BusRecoveryRequest): Promise<void>;
   /** Resolves when all that is published from now on arrives; rejects when the bus was lost before that. */
   subscribe(topics: readonly string[]): Promise<void>;
   unsubscribe(topics: readonly string[]): void;
@@ -29,18 +41,58 @@ export interface Bus {
   close(): Promise<void>;
 }
 
-/** Texts that are published together. The text at `index` is `HEAD:INDEX TEXT`; many topics may share a `TEXT`. */
+/**
+ * Texts that are published together. The text at `index` is `HEAD:INDEX TEXT`, with history and if it is kept
+ * `HEAD:INDEX@POSITION TEXT`; many topics may share a `TEXT`. Each has a position of its own, in their order.
+ */
 export interface BusBatch {
   readonly head: string;
   readonly topics: readonly string[];
   /** Of each topic, which of the texts it gets. */
   readonly textOf: readonly number[];
   readonly texts: readonly string[];
+  /** Of each topic, whether a bus with history keeps what is published to it. */
+  readonly kept: readonly boolean[];
   readonly jti: string | undefined;
 }
 
-/** How many nodes the texts were handed to, added up over all of them; `duplicate` when the `jti` was known. */
-export type BatchOutcome = number | 'duplicate';
+/** What became of a batch; `duplicate` when the `jti` was known. */
+export type BatchOutcome = BatchSent | 'duplicate';
+
+export interface BatchSent {
+  /** How many nodes the texts were handed to, added up over all of them. */
+  readonly reached: number;
+  /** That of the last text, whether it is kept or not. Undefined without history. */
+  readonly position: string | undefined;
+}
+
+/** What a node asks for on behalf of a subscriber that has come back. */
+export interface BusRecoveryRequest {
+  /** Without repetitions. The first are served first. */
+  readonly topics: readonly string[];
+  /** As the client sent it; null when only the position of now is asked for. */
+  readonly since: string | null;
+  /** How many texts are read at most. A topic that would exceed it is a gap, and does not stop the others. */
+  readonly maxMessages: number;
+  /** How many bytes of UTF-8 they may have. */
+  readonly maxBytes: number;
+}
+
+export interface BusRecovery {
+  /** Where the one order stands: everything before this answer is lower or the same, everything after it is higher. */
+  readonly position: string;
+  /** Of each topic, how many texts were missed, or why that is not known. Empty when `since` is null. */
+  readonly verdicts: readonly (number | GapReason)[];
+  /** All that was missed, merged by position. */
+  readonly publications: readonly RecoveredPublication[];
+}
+
+export interface RecoveredPublication {
+  /** The place of its topic in the request. */
+  readonly index: number;
+  readonly position: string;
+  readonly message: string;
+}
 
 /** Topics are the names of the channels behind `prefix`. Publications with the same text follow each other. */
 export function toBusBatch(
@@ -53,12 +105,21 @@ export function toBusBatch(
     if (texts.at(-1) !== message) texts.push(message);
     return texts.length - 1;
   });
-  return { head, topics: publications.map(({ channel }) => prefix + channel), textOf, texts, jti };
+  const topics = publications.map(({ channel }) => prefix + channel);
+  const kept = publications.map(({ isKept }) => isKept !== false);
+  return { head, topics, textOf, texts, kept, jti };
 }
 
-/** The text that is published to the topic at `index`. */
-export function batchText(head: string, index: number, text: string): string {
-  return `${head}:${index} ${text}`;
+/** The text that is published to the topic at `index`. `position` is undefined for one that is not kept. */
+export function batchText(
+  head: string,
+  index: number,
+  text: string,
+  position: string | undefined,
+): string {
+  return position === undefined
+    ? `${head}:${index} ${text}`
+    : `${head}:${index}@${position} ${text}`;
 }
 
 export interface BusListener {
@@ -67,4 +128,8 @@ export interface BusListener {
   /** The bus is lost; it comes `up` again by itself. */
   down(): void;
   message(topic: string, text: string): void;
+  /** The answer to `recover`, called in the very step in which the bus has come to it, never a microtask later. */
+  recovered(id: number, recovery: BusRecovery): void;
+  /** Everything up to this position has been given to this listener. Called every few seconds, with history only. */
+  reached(position: string): void;
 }

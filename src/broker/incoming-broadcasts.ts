@@ -1,5 +1,4 @@
-import type { DeliveryQueue } from '../hub/delivery-queue.ts';
-import type { Hub } from '../hub/hub.ts';
+import type { DeliveryQueue, PublicationSink } from '../hub/delivery-queue.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Publication } from '../protocol/publishing.ts';
 import type { Answers } from './answers.ts';
@@ -8,13 +7,14 @@ import { parseBroadcast } from './node-messages.ts';
 
 /** Hands what comes over the bus to this node's subscribers, and answers the node that published it. */
 export class IncomingBroadcasts {
-  readonly #hub: Hub;
+  readonly #sink: PublicationSink;
   readonly #queue: DeliveryQueue;
   readonly #answers: Answers;
   readonly #counts: BatchCounts;
 
-  constructor(hub: Hub, queue: DeliveryQueue, answers: Answers) {
-    this.#hub = hub;
+  /** `sink` is where the queue hands publications to. */
+  constructor(sink: PublicationSink, queue: DeliveryQueue, answers: Answers) {
+    this.#sink = sink;
     this.#queue = queue;
     this.#answers = answers;
     this.#counts = new BatchCounts((node, id, counts) => answers.giveCounts(node, id, counts));
@@ -25,14 +25,15 @@ export class IncomingBroadcasts {
     const broadcast = parseBroadcast(text);
     if (broadcast === undefined) return false;
     const { node, id, message } = broadcast;
-    const publication = { channel, message };
     if ('index' in broadcast) {
-      const { index } = broadcast;
+      const { index, position } = broadcast;
+      const publication = { channel, message, position };
       this.#enqueue(publication, (deliveries) => this.#counts.add(node, id, { index, deliveries }));
       return true;
     }
+    const publication = { channel, message };
     if (this.#queue.isEmpty) {
-      return this.#answers.give(node, id, [this.#hub.publish(publication)]);
+      return this.#answers.give(node, id, [this.#sink.publish(publication)]);
     }
     this.#enqueue(publication, (deliveries) => this.#answers.give(node, id, [deliveries]));
     return true;

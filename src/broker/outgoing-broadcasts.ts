@@ -29,7 +29,13 @@ export class OutgoingBroadcasts {
   }
 
   /** Rejects with `BrokerUnavailable` when it is not known that the broadcast was sent. */
-  async publish({ channel, message }: Publication): Promise<Published> {
+  async publish(publication: Publication): Promise<Published> {
+    if (this.#bus.hasHistory) {
+      const batch = { publications: [publication], entrySizes: [1], jti: undefined };
+      const { results, isPartial } = await this.publishBatch(batch);
+      return { deliveries: results[0] ?? 0, isPartial };
+    }
+    const { channel, message } = publication;
     const { reached, answers, sums } = await this.#surveys.start(
       1,
       (id) => this.#bus.publish(this.#prefix + channel, encodeBroadcast(this.#node, id, message)),
@@ -43,12 +49,15 @@ export class OutgoingBroadcasts {
   async publishBatch(batch: PublicationBatch): Promise<PublishedBatch> {
     const { publications, entrySizes, jti } = batch;
     let isDuplicate = false;
+    let position: string | undefined;
     const send = async (id: number) => {
       const head = encodeBatchHead(this.#node, id);
       const outcome = await this.#bus.publishBatch(toBusBatch(batch, head, this.#prefix));
       isDuplicate = outcome === 'duplicate';
       // Nobody was reached, so nobody is waited for.
-      return outcome === 'duplicate' ? 0 : outcome;
+      if (outcome === 'duplicate') return 0;
+      position = outcome.position;
+      return outcome.reached;
     };
     const { reached, answers, sums } = await this.#surveys.start(
       publications.length,
@@ -58,12 +67,8 @@ export class OutgoingBroadcasts {
     if (jti !== undefined && isDuplicate) return duplicateOf(await this.#bus.findAnswer(jti));
     if (reached === undefined) throw new BrokerUnavailable();
     const results = sumByEntry(sums, entrySizes);
-    const published = {
-      results,
-      isPartial: answers < reached,
-      isDuplicate: false,
-      position: undefined,
-    };
+    const isPartial = answers < reached;
+    const published = { results, isPartial, isDuplicate: false, position };
     if (jti !== undefined) this.#bus.storeAnswer(jti, encodeResults(published));
     return published;
   }

@@ -3,12 +3,13 @@ import {
   type Bus,
   type BusBatch,
   type BusListener,
+  type BusRecoveryRequest,
   batchText,
 } from '../broker/bus.ts';
-import type { BatchPart, ToPrimary, ToWorker } from './topic-messages.ts';
+import type { BatchPart, RecoveredTexts, ToPrimary, ToWorker } from './topic-messages.ts';
 
 /** What the primary answers a request with. */
-type Response = Exclude<ToWorker, { readonly kind: 'message' | 'batch part' }>;
+type Response = Extract<ToWorker, { readonly kind: 'done' | 'duplicate' | 'answer' }>;
 
 interface Request {
   readonly resolve: (response: Response) => void;
@@ -17,14 +18,16 @@ interface Request {
 
 /** A worker's part: a bus that is the primary. It is lost while the primary does not read. */
 export class ClusterBus implements Bus {
+  readonly hasHistory: boolean;
   readonly #send: (message: ToPrimary) => void;
   readonly #waiting = new Map<number, Request>();
   #listener: BusListener | undefined;
   #isLost = false;
   #lastId = 0;
 
-  /** `send` must keep the order of what it is given, and not throw. */
-  constructor(send: (message: ToPrimary) => void) {
+  /** `send` must keep the order of what it is given, and not throw. `hasHistory` tells whether the primary keeps messages. */
+  constructor(hasHistory: boolean, send: (message: ToPrimary) => void) {
+    this.hasHistory = hasHistory;
     this.#send = send;
   }
 
@@ -58,6 +61,12 @@ export class ClusterBus implements Bus {
       case 'batch part':
         this.#receivePart(message);
         return;
+      case 'recovered':
+        this.#receiveRecovered(message);
+        return;
+      case 'reached':
+        this.#listener?.reached(message.position);
+        return;
       default:
         this.#waiting.get(message.id)?.resolve(message);
         this.#waiting.delete(message.id);
@@ -69,8 +78,17 @@ export class ClusterBus implements Bus {
   }
 
   async publishBatch(batch: BusBatch): Promise<BatchOutcome> {
-    const response = await this.#request((id) => ({ kind: 'publish batch', id, ...batch }));
-    return response.kind === 'duplicate' ? 'duplicate' : reachedOf(response);
+    const { kept, ...rest } = batch;
+    const sent = this.hasHistory ? batch : rest;
+    const response = await this.#request((id) => ({ kind: 'publish batch', id, ...sent }));
+    if (response.kind === 'duplicate') return 'duplicate';
+    const position = response.kind === 'done' ? response.position : undefined;
+    return { reached: reachedOf(response), position };
+  }
+
+  async recover(id: number, request: BusRecoveryRequest): Promise<void> {
+    if (this.#isLost) throw new Error('the first process hangs');
+    this.#send({ kind: 'recover', id, ...request });
   }
 
   storeAnswer(jti: string, text: string): void {
@@ -101,11 +119,20 @@ export class ClusterBus implements Bus {
 
   async close(): Promise<void> {}
 
-  #receivePart({ head, topics, indexes, textOf, texts }: BatchPart): void {
+  #receivePart({ head, topics, indexes, textOf, texts, positions }: BatchPart): void {
     for (const [at, topic] of topics.entries()) {
       const text = texts[textOf[at] ?? 0] ?? '';
-      this.#listener?.message(topic, batchText(head, indexes[at] ?? 0, text));
+      this.#listener?.message(topic, batchText(head, indexes[at] ?? 0, text, positions?.[at]));
     }
+  }
+
+  #receiveRecovered({ id, position, verdicts, indexes, positions, texts }: RecoveredTexts): void {
+    const publications = texts.map((message, at) => ({
+      index: indexes[at] ?? 0,
+      position: positions[at] ?? '',
+      message,
+    }));
+    this.#listener?.recovered(id, { position, verdicts, publications });
   }
 
   #request(message: (id: number) => ToPrimary): Promise<Response> {

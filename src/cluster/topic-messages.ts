@@ -1,4 +1,4 @@
-import type { BusBatch } from '../broker/bus.ts';
+import type { BusBatch, BusRecovery, BusRecoveryRequest } from '../broker/bus.ts';
 
 /** What a worker tells the primary. */
 export type ToPrimary =
@@ -12,18 +12,41 @@ export type ToPrimary =
       readonly topic: string;
       readonly text: string;
     }
-  | ({ readonly kind: 'publish batch'; readonly id: number } & BusBatch)
+  | ({ readonly kind: 'publish batch'; readonly id: number } & SentBatch)
+  | ({ readonly kind: 'recover'; readonly id: number } & BusRecoveryRequest)
   | { readonly kind: 'store answer'; readonly jti: string; readonly text: string }
   | { readonly kind: 'find answer'; readonly id: number; readonly jti: string };
 
+/** `kept` travels only with history. */
+export type SentBatch = Omit<BusBatch, 'kept'> & Partial<Pick<BusBatch, 'kept'>>;
+
 /** What the primary tells a worker. */
 export type ToWorker =
-  | { readonly kind: 'done'; readonly id: number; readonly reached: number }
+  | {
+      readonly kind: 'done';
+      readonly id: number;
+      readonly reached: number;
+      /** Of a batch, with history. */
+      readonly position?: string;
+    }
   /** The `jti` of the batch was known; nothing was published. */
   | { readonly kind: 'duplicate'; readonly id: number }
   | { readonly kind: 'answer'; readonly id: number; readonly text: string | undefined }
   | { readonly kind: 'message'; readonly topic: string; readonly text: string }
-  | BatchPart;
+  | BatchPart
+  | RecoveredTexts
+  /** Everything up to this position has been sent to the worker. */
+  | { readonly kind: 'reached'; readonly position: string };
+
+/** The answer to `recover`. */
+export interface RecoveredTexts extends Omit<BusRecovery, 'publications'> {
+  readonly kind: 'recovered';
+  readonly id: number;
+  /** The place of its topic in the request, and the position, of each text. */
+  readonly indexes: readonly number[];
+  readonly positions: readonly string[];
+  readonly texts: readonly string[];
+}
 
 /** The part of a batch that one worker gets. */
 export interface BatchPart {
@@ -34,10 +57,13 @@ export interface BatchPart {
   readonly indexes: number[];
   readonly textOf: number[];
   readonly texts: string[];
+  /** Of each topic, with history; undefined for what is not kept. */
+  readonly positions?: (string | undefined)[];
 }
 
-/** What a message costs beside its texts while it waits to be read. */
+/** What a message, and each position, costs beside its texts while it waits to be read. */
 const MESSAGE_BYTES = 64;
+const POSITION_BYTES = 32;
 
 /** About how many bytes these take on their way. */
 export function bytesOf(messages: readonly (ToPrimary | ToWorker)[]): number {
@@ -48,6 +74,7 @@ export function bytesOf(messages: readonly (ToPrimary | ToWorker)[]): number {
     if ('topic' in message) bytes += message.topic.length;
     if ('topics' in message) for (const topic of message.topics) bytes += topic.length;
     if ('texts' in message) for (const text of message.texts) bytes += text.length;
+    if ('positions' in message) bytes += (message.positions?.length ?? 0) * POSITION_BYTES;
   }
   return bytes;
 }

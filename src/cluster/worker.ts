@@ -29,8 +29,11 @@ export function ignoreSignals(): void {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => {});
 }
 
-/** The bus of a worker, which is its primary. It is lost while the primary leaves more than `maxBytes` bytes unread. */
-export function createWorkerBus(maxBytes: number): Bus {
+/**
+ * The bus of a worker, which is its primary. It is lost while the primary leaves more than `maxBytes` bytes unread.
+ * `hasHistory` tells whether the primary keeps messages.
+ */
+export function createWorkerBus(maxBytes: number, hasHistory: boolean): Bus {
   const backlog = new Backlog(maxBytes);
   const batcher = new MessageBatcher<ToPrimary>((batch) => {
     // The loss rejects every request of this batch.
@@ -44,7 +47,7 @@ export function createWorkerBus(maxBytes: number): Bus {
       if (backlog.bytes === 0) bus.regain();
     });
   });
-  const bus = new ClusterBus((message) => batcher.add(message));
+  const bus = new ClusterBus(hasHistory, (message) => batcher.add(message));
   onMessage((batch) => {
     if (batch.kind === 'batch') for (const message of batch.messages) bus.receive(message);
   });

@@ -88,6 +88,12 @@ export class DeliveryQueue {
     this.#add(task);
   }
 
+  /** Calls `onTurn` when all that was queued before has been handed out. */
+  inTurn(onTurn: () => void): void {
+    if (this.isEmpty) onTurn();
+    else this.#add(new SubscriptionTask(onTurn));
+  }
+
   /** Drops what the subscriber waits for. Safe to call twice. */
   drop(subscriber: Subscriber): void {
     const tasks = this.#turns.get(subscriber);

@@ -14,6 +14,8 @@ async function openBus(url: string) {
     bus.open({
       up: resolve,
       down: () => {},
+      recovered: () => {},
+      reached: () => {},
       message: (topic, text) => messages.push(`${topic} ${text}`),
     });
   });

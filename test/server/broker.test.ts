@@ -11,7 +11,7 @@ class FakeCluster {
   });
 
   join(): ClusterBus {
-    const bus: ClusterBus = new ClusterBus((message) => {
+    const bus: ClusterBus = new ClusterBus(false, (message) => {
       setImmediate(() => this.#topics.receive(bus, message));
     });
     return bus;

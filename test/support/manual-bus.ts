@@ -1,7 +1,14 @@
-import type { BatchOutcome, Bus, BusBatch, BusListener } from '../../src/broker/bus.ts';
+import type {
+  BatchOutcome,
+  Bus,
+  BusBatch,
+  BusListener,
+  BusRecoveryRequest,
+} from '../../src/broker/bus.ts';
 import { startServer } from './server.ts';
 /** A bus that does only what the test says. */
 export class ManualBus implements Bus {
+  readonly hasHistory: boolean;
   listener: BusListener | undefined;
   readonly published: {
     topic: string;
@@ -11,13 +18,18 @@ export class ManualBus implements Bus {
   }[] = [];
   readonly batches: {
     batch: BusBatch;
-    reach: (outcome: BatchOutcome) => void;
+    reach: (nodes: number | 'duplicate', position?: string) => void;
     fail: () => void;
   }[] = [];
   readonly answers = new Map<string, string>();
   readonly subscribing: { topics: readonly string[]; confirm: () => void; fail: () => void }[] = [];
   readonly unsubscribed: (readonly string[])[] = [];
   readonly resets: string[] = [];
+  readonly recoveries: { id: number; request: BusRecoveryRequest; fail: () => void }[] = [];
+
+  constructor(hasHistory = false) {
+    this.hasHistory = hasHistory;
+  }
 
   open(listener: BusListener): void {
     this.listener = listener;
@@ -30,8 +42,16 @@ export class ManualBus implements Bus {
   }
 
   publishBatch(batch: BusBatch): Promise<BatchOutcome> {
-    return new Promise((reach, reject) => {
+    return new Promise((resolve, reject) => {
+      const reach = (reached: number | 'duplicate', position?: string) =>
+        resolve(reached === 'duplicate' ? reached : { reached, position });
       this.batches.push({ batch, reach, fail: () => reject(new Error('lost')) });
+    });
+  }
+
+  recover(id: number, request: BusRecoveryRequest): Promise<void> {
+    return new Promise((_resolve, reject) => {
+      this.recoveries.push({ id, request, fail: () => reject(new Error('lost')) });
     });
   }
 

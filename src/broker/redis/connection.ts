@@ -94,7 +94,7 @@ export class RedisConnection {
       ),
     );
     if (typeof reached !== 'number') throw new Error('Redis answered a script with no number');
-    return reached < 0 ? 'duplicate' : reached;
+    return reached < 0 ? 'duplicate' : { reached, position: undefined };
   }
 
   /** Overwrites the value of a key that is still there, for as long as it lives. */

@@ -26,6 +26,7 @@ const CLOSED = new Error('the Redis bus is closed');
 
 /** Redis' or Valkey's pub/sub. */
 export class RedisBus implements Bus {
+  readonly hasHistory = false;
   readonly #url: string;
   readonly #prefix: string;
   readonly #log: Log;
@@ -60,6 +61,10 @@ export class RedisBus implements Bus {
   publishBatch(batch: BusBatch): Promise<BatchOutcome> {
     const key = batch.jti === undefined ? undefined : this.#keyOf(batch.jti);
     return this.#connection?.publishBatch(batch, key) ?? Promise.reject(AWAY);
+  }
+
+  recover(): Promise<void> {
+    return Promise.reject(AWAY);
   }
 
   storeAnswer(jti: string, answer: string): void {

@@ -37,6 +37,7 @@ describe('DistributedBroker, with a batch', () => {
       topics: ['p:channel:a', 'p:channel:b', 'p:channel:a'],
       textOf: [0, 0, 1],
       texts: ['{"n":1}', '{"n":2}'],
+      kept: [true, true, true],
       jti: 'x',
     });
     answer('0:5 2:5');

@@ -1,0 +1,141 @@
+import type { DeliveryQueue } from '../hub/delivery-queue.ts';
+import type { Subscriber } from '../hub/hub.ts';
+import type { Channel } from '../protocol/channel.ts';
+import type { Bus, BusRecovery } from './bus.ts';
+import type { Recovery, RecoveryRequest } from './history.ts';
+
+/** Recoveries under way at a time. Each may bring as many bytes as may wait for one connection. */
+const MAX_ASKED = 4;
+
+interface Join {
+  readonly subscriber: Subscriber;
+  readonly request: RecoveryRequest;
+  readonly onRecovered: (recovery: Recovery | undefined) => void;
+  /** `answered`: by the bus, but it has not been handed out yet. */
+  state: 'waiting' | 'asked' | 'answered';
+  isDropped: boolean;
+}
+
+/** The recoveries of one node: asks the bus for a few at a time, and hands out the answers in their turn. */
+export class Recoveries {
+  readonly #bus: Bus;
+  readonly #queue: DeliveryQueue;
+  readonly #channelTopics: string;
+  /** In the order in which they came. */
+  readonly #waiting = new Set<Join>();
+  readonly #asked = new Map<number, Join>();
+  readonly #bySubscriber = new Map<Subscriber, Set<Join>>();
+  /** Those that are asked or answered. */
+  #underWay = 0;
+  #lastId = 0;
+
+  /** `channelTopics` is what the topics of channels begin with. */
+  constructor(bus: Bus, queue: DeliveryQueue, channelTopics: string) {
+    this.#bus = bus;
+    this.#queue = queue;
+    this.#channelTopics = channelTopics;
+  }
+
+  /** Calls `onRecovered` with the answer in its turn, or with undefined when there is none, unless it is dropped before. */
+  add(
+    subscriber: Subscriber,
+    request: RecoveryRequest,
+    onRecovered: (recovery: Recovery | undefined) => void,
+  ): void {
+    const join: Join = { subscriber, request, onRecovered, state: 'waiting', isDropped: false };
+    const joins = this.#bySubscriber.get(subscriber);
+    if (joins === undefined) this.#bySubscriber.set(subscriber, new Set([join]));
+    else joins.add(join);
+    this.#waiting.add(join);
+    this.#askNext();
+  }
+
+  /** To be called with what the bus has answered, in the same step. */
+  receive(id: number, recovery: BusRecovery): void {
+    const join = this.#asked.get(id);
+    // It was asked before a loss of the bus.
+    if (join === undefined) return;
+    this.#asked.delete(id);
+    if (join.isDropped) {
+      this.#release();
+      return;
+    }
+    join.state = 'answered';
+    this.#queue.inTurn(() => this.#finish(join, toRecovery(join.request, recovery)));
+  }
+
+  /** Drops what the subscriber waits for. Safe to call twice. */
+  drop(subscriber: Subscriber): void {
+    const joins = this.#bySubscriber.get(subscriber);
+    if (joins === undefined) return;
+    this.#bySubscriber.delete(subscriber);
+    for (const join of joins) {
+      join.isDropped = true;
+      this.#waiting.delete(join);
+      // One that is asked is under way until the bus has answered.
+      if (join.state === 'answered') this.#release();
+    }
+  }
+
+  /** Drops everything: the bus is lost. */
+  clear(): void {
+    for (const joins of this.#bySubscriber.values())
+      for (const join of joins) join.isDropped = true;
+    this.#bySubscriber.clear();
+    this.#waiting.clear();
+    this.#asked.clear();
+    this.#underWay = 0;
+  }
+
+  #askNext(): void {
+    for (const join of this.#waiting) {
+      if (this.#underWay >= MAX_ASKED) return;
+      this.#waiting.delete(join);
+      this.#ask(join);
+    }
+  }
+
+  #ask(join: Join): void {
+    this.#underWay += 1;
+    join.state = 'asked';
+    this.#lastId += 1;
+    const id = this.#lastId;
+    this.#asked.set(id, join);
+    const { channels, since, maxMessages, maxBytes } = join.request;
+    const topics = channels.map((channel) => this.#channelTopics + channel);
+    this.#bus.recover(id, { topics, since, maxMessages, maxBytes }).catch(() => {
+      if (!this.#asked.delete(id)) return;
+      if (join.isDropped) this.#release();
+      else this.#finish(join, undefined);
+    });
+  }
+
+  #finish(join: Join, recovery: Recovery | undefined): void {
+    if (join.isDropped) return;
+    const joins = this.#bySubscriber.get(join.subscriber);
+    joins?.delete(join);
+    if (joins?.size === 0) this.#bySubscriber.delete(join.subscriber);
+    join.onRecovered(recovery);
+    this.#release();
+  }
+
+  #release(): void {
+    this.#underWay -= 1;
+    this.#askNext();
+  }
+}
+
+function toRecovery(
+  { channels }: RecoveryRequest,
+  { position, verdicts, publications }: BusRecovery,
+): Recovery {
+  return {
+    position,
+    verdicts,
+    publications: publications.map(({ index, position, message }) => ({
+      channel: channels[index] as Channel,
+      position,
+      message,
+    })),
+  };
+}
