@@ -1,11 +1,14 @@
 import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as delay } from 'node:timers/promises';
+import { channelTopicsOf } from './broker/bus.ts';
+import { MemoryHistory } from './broker/history-memory.ts';
 import { ForkedWorker } from './cluster/forked-worker.ts';
 import { EXIT_UNUSABLE, type FromWorker, maxWaitingBytes, type Order } from './cluster/messages.ts';
 import { MetricsSurvey } from './cluster/metrics-survey.ts';
 import { TopicRouter } from './cluster/topic-router.ts';
 import type { Config } from './config/config.ts';
 import type { Log } from './telemetry/log.ts';
+import { createHistoryRegistry } from './telemetry/metrics.ts';
 
 /** What the primary needs of the start. */
 export interface PrimaryOptions {
@@ -23,6 +26,10 @@ const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 10_000;
 /** How long after the drain window a worker may take to exit: requests in flight have 2 s, the log has 1 s. */
 const EXIT_TIMEOUT_MS = 3_000;
+/** How far behind the position may be that a worker with quiet channels knows. */
+const MAX_TICK_MS = 3_000;
+/** A quiet worker must hear of several positions while one of them is kept: its clients come back with the last. */
+const TICKS_WHILE_KEPT = 4;
 
 /**
  * Runs `config.processes` workers, replaces those that die, and passes broadcasts between them. When `stop` is aborted
@@ -49,16 +56,18 @@ export function runPrimary(options: PrimaryOptions): void {
   for (let n = 0; n < config.processes; n += 1) primary.fork();
 }
 
+function tickIntervalMs(historyMs: number): number {
+  return Math.min(MAX_TICK_MS, historyMs / TICKS_WHILE_KEPT);
+}
+
 class Primary {
   readonly #config: Config;
   readonly #env: Readonly<Record<string, string>>;
   readonly #stop: AbortController;
   readonly #log: Log;
   readonly #workers = new Set<ForkedWorker>();
-  readonly #topics = new TopicRouter<ForkedWorker>((worker, message) =>
-    worker.sendBatched(message),
-  );
-  readonly #metrics = new MetricsSurvey(this.#workers);
+  readonly #topics: TopicRouter<ForkedWorker>;
+  readonly #metrics: MetricsSurvey;
   #backoffMs = 0;
 
   constructor({ config, env, stop, log }: PrimaryOptions) {
@@ -66,6 +75,18 @@ class Primary {
     this.#env = env;
     this.#stop = stop;
     this.#log = log;
+    const history = config.history === 'memory' ? new MemoryHistory(config) : undefined;
+    const channelTopics = channelTopicsOf(config.brokerPrefix);
+    this.#topics = new TopicRouter(
+      (worker, message) => worker.sendBatched(message),
+      history && { history, channelTopics },
+    );
+    this.#metrics = new MetricsSurvey(this.#workers, history && createHistoryRegistry(history));
+    if (history !== undefined) {
+      const timer = setInterval(() => this.#topics.tick(), tickIntervalMs(config.historyMs));
+      // Only the workers may keep this process alive.
+      timer.unref();
+    }
   }
 
   fork(): void {

@@ -111,6 +111,7 @@ function connectBroker(
     onMalformed: logMalformed,
     prefix: config.brokerPrefix,
     isWriting,
+    onLoss: () => connections.suspendPositioned(),
     onChange(isAvailable) {
       if (isAvailable) {
         log.info('broker available');

@@ -11,7 +11,7 @@ import {
   type PublishedBatch,
   type Stats,
 } from './broker.ts';
-import type { Bus, BusListener, BusRecovery } from './bus.ts';
+import { type Bus, type BusListener, type BusRecovery, channelTopicsOf } from './bus.ts';
 import { type Recovery, type RecoveryRequest, recoverNothing } from './history.ts';
 import { IncomingBroadcasts } from './incoming-broadcasts.ts';
 import { Interests } from './interests.ts';
@@ -35,8 +35,8 @@ export interface DistributedBrokerOptions {
   /** Called when the broker becomes available, and when it is no longer. */
   readonly onChange: (isAvailable: boolean) => void;
   /**
-   * Called for every loss of a bus that keeps what is published, in its step: whoever stayed subscribed would be handed
-   * what comes after the loss, and not notice that something is missing before it.
+   * Called for every loss of a bus that keeps what is published, in its step. Subscribers that are told positions must
+   * unsubscribe then: what comes after the loss would move their position over what is lost.
    */
   readonly onLoss?: () => void;
   /** Called for every text under the prefix that no node can have written. It was dropped. */
@@ -84,7 +84,7 @@ export class DistributedBroker implements Broker, BusListener {
     this.#onChange = onChange;
     this.#onLoss = onLoss ?? (() => {});
     this.#onMalformed = onMalformed;
-    this.#channelTopics = `${prefix}channel:`;
+    this.#channelTopics = channelTopicsOf(prefix);
     this.#recoveries = new Recoveries(bus, this.#queue, this.#channelTopics);
     const nodeTopics = `${prefix}node:`;
     this.#ownTopic = nodeTopics + this.#node;
@@ -133,11 +133,12 @@ export class DistributedBroker implements Broker, BusListener {
   ): void {
     if (!this.#bus.hasHistory) {
       this.#queue.subscribe(subscriber, () => onRecovered(recoverNothing(request)));
-    } else if (this.#isUp) {
-      this.#recoveries.add(subscriber, request, onRecovered);
-    } else {
-      onRecovered(undefined);
+      return;
     }
+    const ask = () => this.#recoveries.add(subscriber, request, onRecovered);
+    // The bus may have been lost since the subscription was confirmed. What comes behind an answer that is read before the
+    // subscription is renewed would not arrive here.
+    if (this.#interests.add(subscriber, request.channels, ask).isConfirmed) ask();
   }
 
   position(): string | undefined {
@@ -217,9 +218,11 @@ export class DistributedBroker implements Broker, BusListener {
   }
 
   #loseHistory(): void {
-    this.#recoveries.clear();
     this.#positions.reset(this.#queue);
     this.#onLoss();
+    for (const { subscriber, request, onRecovered } of this.#recoveries.clear()) {
+      this.recover(subscriber, request, onRecovered);
+    }
   }
 
   #setAvailable(isAvailable: boolean): void {

@@ -94,6 +94,11 @@ export interface RecoveredPublication {
   readonly message: string;
 }
 
+/** What the topics of channels begin with; `prefix` is that of all topics. */
+export function channelTopicsOf(prefix: string): string {
+  return `${prefix}channel:`;
+}
+
 /** Topics are the names of the channels behind `prefix`. Publications with the same text follow each other. */
 export function toBusBatch(
   { publications, jti }: PublicationBatch,

@@ -7,7 +7,8 @@ import type { Recovery, RecoveryRequest } from './history.ts';
 /** Recoveries under way at a time. Each may bring as many bytes as may wait for one connection. */
 const MAX_ASKED = 4;
 
-interface Join {
+/** Somebody who waits for what was missed. */
+export interface Join {
   readonly subscriber: Subscriber;
   readonly request: RecoveryRequest;
   readonly onRecovered: (recovery: Recovery | undefined) => void;
@@ -77,14 +78,15 @@ export class Recoveries {
     }
   }
 
-  /** Drops everything: the bus is lost. */
-  clear(): void {
-    for (const joins of this.#bySubscriber.values())
-      for (const join of joins) join.isDropped = true;
+  /** Drops everything, because the bus is lost, and returns what was under way or waited. */
+  clear(): readonly Join[] {
+    const joins = [...this.#bySubscriber.values()].flatMap((each) => [...each]);
+    for (const join of joins) join.isDropped = true;
     this.#bySubscriber.clear();
     this.#waiting.clear();
     this.#asked.clear();
     this.#underWay = 0;
+    return joins;
   }
 
   #askNext(): void {

@@ -1,24 +1,27 @@
-import { AggregatorRegistry } from 'prom-client';
+import { AggregatorRegistry, type Registry } from 'prom-client';
 import type { ForkedWorker } from './forked-worker.ts';
 import type { ProcessMetrics } from './messages.ts';
 
 /** Must be shorter than the time for which a worker waits for the sum. */
 const ANSWER_TIMEOUT_MS = 1_000;
 
-/** The primary's side of `GET /metrics`: asks all workers for their metrics and adds them up. */
+/** The primary's side of `GET /metrics`: asks all workers for their metrics and adds them up, with its own. */
 export class MetricsSurvey {
   readonly #workers: ReadonlySet<ForkedWorker>;
+  readonly #own: Registry | undefined;
   #id = 0;
   #awaited = new Set<ForkedWorker>();
   #answers: ProcessMetrics[] = [];
   #finish = () => {};
   #current: Promise<string> | undefined;
 
-  constructor(workers: ReadonlySet<ForkedWorker>) {
+  /** `own` has what the primary itself measures. */
+  constructor(workers: ReadonlySet<ForkedWorker>, own: Registry | undefined) {
     this.#workers = workers;
+    this.#own = own;
   }
 
-  /** Resolves to the sum over all workers that answer within a second. Calls during a survey share its result. */
+  /** Resolves to the sum over this process and all workers that answer within a second. Calls during a survey share its result. */
   collect(): Promise<string> {
     this.#current ??= this.#survey().finally(() => {
       this.#current = undefined;
@@ -51,6 +54,7 @@ export class MetricsSurvey {
     await finished;
     clearTimeout(timer);
     this.#awaited.clear();
-    return AggregatorRegistry.aggregate([...this.#answers]).metrics();
+    const own = (await this.#own?.getMetricsAsJSON()) ?? [];
+    return AggregatorRegistry.aggregate([...this.#answers, own]).metrics();
   }
 }

@@ -42,12 +42,17 @@ export interface MetricsSources {
   readonly connections: ReadonlySet<CountedConnection>;
   readonly broker: { readonly malformedTexts: number };
   /** What this process keeps for clients that come back; undefined when it keeps nothing itself. */
-  readonly history:
-    | { readonly entries: number; readonly channels: number; readonly bytes: number }
-    | undefined;
+  readonly history: MeasuredHistory | undefined;
   readonly descriptors: { readonly shortages: number };
   /** Log lines that could not be written so far. */
   readonly droppedLines: () => number;
+}
+
+/** What a history shows of itself. */
+export interface MeasuredHistory {
+  readonly entries: number;
+  readonly channels: number;
+  readonly bytes: number;
 }
 
 /** Name, help, and the function that reads the value at a scrape. */
@@ -59,6 +64,13 @@ const MISNAMED_DEFAULTS = [
   'nodejs_active_requests_total',
   'nodejs_active_resources_total',
 ];
+
+/** The metrics of a process that keeps messages and serves nobody itself. */
+export function createHistoryRegistry(history: MeasuredHistory): Registry {
+  const registry = new Registry();
+  registerHistory(registry, history);
+  return registry;
+}
 
 /** Measures the server for Prometheus. What the server's state already tells is read at the scrape. */
 export class Metrics {
@@ -143,10 +155,7 @@ function registerGauges(registry: Registry, { hub, connections }: MetricsSources
   registerGaugeRows(registry, gauges);
 }
 
-function registerHistory(
-  registry: Registry,
-  history: NonNullable<MetricsSources['history']>,
-): void {
+function registerHistory(registry: Registry, history: MeasuredHistory): void {
   registerGaugeRows(registry, [
     [
       'bifrost_history_messages',

@@ -6,17 +6,20 @@ import { ManualBus } from '../../support/manual-bus.ts';
 /** The name of another node. */
 export const OTHER = 'abcdefab-2222-4333-8444-555555555555';
 
-export function createBroker() {
+/** A node on a bus that keeps messages if it `hasHistory`. */
+export function createBroker({ hasHistory = false } = {}) {
   const hub = new Hub();
-  const bus = new ManualBus();
+  const bus = new ManualBus(hasHistory);
+  let losses = 0;
   const changes: boolean[] = [];
   const malformed: string[] = [];
   const broker = new DistributedBroker(hub, bus, {
     prefix: 'p:',
     onChange: (isAvailable) => changes.push(isAvailable),
+    onLoss: () => (losses += 1),
     onMalformed: (topic) => malformed.push(topic),
   });
-  return { hub, bus, broker, changes, malformed };
+  return { hub, bus, broker, changes, malformed, losses: () => losses };
 }
 
 export const channel = 'a' as Channel;
