@@ -146,13 +146,15 @@ export class Authentication {
       broker.recover(this.#connection, request, (recovery: Recovery | undefined) => {
         pending.isRecovering = false;
         pending.shift();
-        this.#releaseReserved(pending);
         if (recovery === undefined) {
+          this.#releaseReserved(pending);
           this.#connection.end(disconnects.brokerLost);
           return;
         }
         this.isDone = true;
         joinChannels(this.#connection, this.#context, channels, request, recovery);
+        // Only now: the replay itself is counted already, so those who wait get no more room than is left.
+        this.#releaseReserved(pending);
         this.#confirmReady();
       });
     };

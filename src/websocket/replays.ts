@@ -17,6 +17,7 @@ export class Replays {
   #frameBytes = 0;
   #forgetFrames: NodeJS.Timeout | undefined;
   #waitingBytes = 0;
+  #isStarting = false;
   /** Those who wait for room, in their order, with what they reserve. */
   readonly #queue = new Map<object, { readonly bytes: number; readonly start: () => void }>();
 
@@ -54,12 +55,17 @@ export class Replays {
 
   release(bytes: number): void {
     this.#waitingBytes -= bytes;
+    // One that is done in the step in which it starts gives its room back from within `start`. Calls that nest once for
+    // each of those who wait would overflow the stack.
+    if (this.#isStarting) return;
+    this.#isStarting = true;
     for (const [owner, next] of this.#queue) {
-      if (!this.#hasRoom(next.bytes)) return;
+      if (!this.#hasRoom(next.bytes)) break;
       this.#queue.delete(owner);
       this.#waitingBytes += next.bytes;
       next.start();
     }
+    this.#isStarting = false;
   }
 
   /** The envelope of a kept message. Made once for all who come back at about the same time. */

@@ -1,0 +1,47 @@
+import { expect, it } from 'vitest';
+import { Replays } from '../../../src/websocket/replays.ts';
+
+it('starts those who wait in their order, while there is room', () => {
+  const replays = new Replays(10);
+  const started: string[] = [];
+  for (const name of ['a', 'b', 'c', 'd']) replays.reserve({}, 4, () => started.push(name));
+  const cancelled = {};
+  replays.reserve(cancelled, 1, () => started.push('cancelled'));
+  replays.cancel(cancelled);
+  expect(started).toEqual(['a', 'b']);
+  replays.release(4);
+  expect(started).toEqual(['a', 'b', 'c']);
+  expect(replays.waitingBytes).toBe(8);
+  replays.release(8);
+  expect([started, replays.waitingBytes]).toEqual([['a', 'b', 'c', 'd'], 4]);
+});
+
+it('has room for one that is larger than all', () => {
+  const replays = new Replays(10);
+  const started: string[] = [];
+  replays.reserve({}, 1, () => started.push('small'));
+  replays.reserve({}, 11, () => started.push('large'));
+  replays.reserve({}, 1, () => started.push('behind it'));
+  expect(started).toEqual(['small']);
+  replays.release(1);
+  expect(started).toEqual(['small', 'large']);
+  replays.release(11);
+  expect(started).toEqual(['small', 'large', 'behind it']);
+});
+
+it('starts any number that are done in the step in which they start', () => {
+  const replays = new Replays(10);
+  replays.reserve({}, 10, () => {});
+  const clients = 100_000;
+  let started = 0;
+  let most = 0;
+  for (let n = 0; n < clients; n += 1) {
+    replays.reserve({}, 10, () => {
+      started += 1;
+      most = Math.max(most, replays.waitingBytes);
+      replays.release(10);
+    });
+  }
+  replays.release(10);
+  expect([started, most, replays.waitingBytes]).toEqual([clients, 10, 0]);
+});
