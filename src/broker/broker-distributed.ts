@@ -12,18 +12,17 @@ import {
   type Stats,
 } from './broker.ts';
 import { type Bus, type BusListener, type BusRecovery, channelTopicsOf } from './bus.ts';
-import { type Recovery, type RecoveryRequest, recoverNothing } from './history.ts';
+import type { Recovery, RecoveryRequest } from './history.ts';
 import { IncomingBroadcasts } from './incoming-broadcasts.ts';
 import { Interests } from './interests.ts';
-import { encodeAnswer, encodeStatsRequest, parseStatsRequest } from './node-messages.ts';
+import { encodeStatsRequest, parseStatsRequest } from './node-messages.ts';
 import { OutgoingBroadcasts } from './outgoing-broadcasts.ts';
 import { PositionTracker } from './position-tracker.ts';
+import { probe } from './probe.ts';
 import { Recoveries } from './recoveries.ts';
 import { StatsSurvey } from './stats-survey.ts';
 import { Surveys } from './survey.ts';
 
-/** How long what this node publishes to itself may be under way, before the bus counts as one that loses texts. */
-const PROBE_DEADLINE_MS = 2_000;
 /** Topics renewed with one command, so that a long list does not hold up everything else. */
 const RENEW_TOPICS = 1_000;
 
@@ -85,7 +84,7 @@ export class DistributedBroker implements Broker, BusListener {
     this.#onLoss = onLoss ?? (() => {});
     this.#onMalformed = onMalformed;
     this.#channelTopics = channelTopicsOf(prefix);
-    this.#recoveries = new Recoveries(bus, this.#queue, this.#channelTopics);
+    this.#recoveries = new Recoveries(bus, this.#queue, this.#interests, this.#channelTopics);
     const nodeTopics = `${prefix}node:`;
     this.#ownTopic = nodeTopics + this.#node;
     this.#statsTopic = `${prefix}stats`;
@@ -131,14 +130,7 @@ export class DistributedBroker implements Broker, BusListener {
     request: RecoveryRequest,
     onRecovered: (recovery: Recovery | undefined) => void,
   ): void {
-    if (!this.#bus.hasHistory) {
-      this.#queue.subscribe(subscriber, () => onRecovered(recoverNothing(request)));
-      return;
-    }
-    const ask = () => this.#recoveries.add(subscriber, request, onRecovered);
-    // The bus may have been lost since the subscription was confirmed. What comes behind an answer that is read before the
-    // subscription is renewed would not arrive here.
-    if (this.#interests.add(subscriber, request.channels, ask).isConfirmed) ask();
+    this.#recoveries.add(subscriber, request, onRecovered);
   }
 
   position(): string | undefined {
@@ -184,7 +176,11 @@ export class DistributedBroker implements Broker, BusListener {
     this.#isUp = false;
     this.#epoch += 1;
     this.#interests.unconfirmAll();
-    if (this.#bus.hasHistory) this.#loseHistory();
+    if (this.#bus.hasHistory) {
+      this.#positions.reset(this.#queue);
+      this.#onLoss();
+      this.#recoveries.restart();
+    }
     this.#setAvailable(false);
   }
 
@@ -215,14 +211,6 @@ export class DistributedBroker implements Broker, BusListener {
       return this.#answers.give(request.node, request.id, [deliveries, subscriptions]);
     }
     return topic === this.#ownTopic && this.#surveys.receive(text);
-  }
-
-  #loseHistory(): void {
-    this.#positions.reset(this.#queue);
-    this.#onLoss();
-    for (const { subscriber, request, onRecovered } of this.#recoveries.clear()) {
-      this.recover(subscriber, request, onRecovered);
-    }
   }
 
   #setAvailable(isAvailable: boolean): void {
@@ -260,7 +248,7 @@ export class DistributedBroker implements Broker, BusListener {
       return;
     }
     if (epoch !== this.#epoch) return;
-    const isProved = await this.#probe();
+    const isProved = await probe(this.#bus, this.#surveys, this.#ownTopic);
     if (epoch !== this.#epoch) return;
     if (!isProved) {
       this.#bus.reset('what this node publishes does not come back to it');
@@ -274,19 +262,5 @@ export class DistributedBroker implements Broker, BusListener {
       if (!(await this.#subscribeTopics(some))) return;
     }
     if (epoch === this.#epoch) this.#setAvailable(true);
-  }
-
-  /** Resolves to whether a text published to this node's own topic arrives. Never rejects. */
-  async #probe(): Promise<boolean> {
-    try {
-      const { answers } = await this.#surveys.start(
-        1,
-        (id) => this.#bus.publish(this.#ownTopic, encodeAnswer(id, [0])),
-        PROBE_DEADLINE_MS,
-      );
-      return answers > 0;
-    } catch {
-      return false;
-    }
   }
 }

@@ -2,13 +2,14 @@ import type { DeliveryQueue } from '../hub/delivery-queue.ts';
 import type { Subscriber } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Bus, BusRecovery } from './bus.ts';
-import type { Recovery, RecoveryRequest } from './history.ts';
+import { type Recovery, type RecoveryRequest, recoverNothing } from './history.ts';
+import type { Interests } from './interests.ts';
 
 /** Recoveries under way at a time. Each may bring as many bytes as may wait for one connection. */
 const MAX_ASKED = 4;
 
 /** Somebody who waits for what was missed. */
-export interface Join {
+interface Join {
   readonly subscriber: Subscriber;
   readonly request: RecoveryRequest;
   readonly onRecovered: (recovery: Recovery | undefined) => void;
@@ -21,6 +22,7 @@ export interface Join {
 export class Recoveries {
   readonly #bus: Bus;
   readonly #queue: DeliveryQueue;
+  readonly #interests: Interests;
   readonly #channelTopics: string;
   /** In the order in which they came. */
   readonly #waiting = new Set<Join>();
@@ -31,9 +33,10 @@ export class Recoveries {
   #lastId = 0;
 
   /** `channelTopics` is what the topics of channels begin with. */
-  constructor(bus: Bus, queue: DeliveryQueue, channelTopics: string) {
+  constructor(bus: Bus, queue: DeliveryQueue, interests: Interests, channelTopics: string) {
     this.#bus = bus;
     this.#queue = queue;
+    this.#interests = interests;
     this.#channelTopics = channelTopics;
   }
 
@@ -43,12 +46,15 @@ export class Recoveries {
     request: RecoveryRequest,
     onRecovered: (recovery: Recovery | undefined) => void,
   ): void {
+    if (!this.#bus.hasHistory) {
+      this.#queue.subscribe(subscriber, () => onRecovered(recoverNothing(request)));
+      return;
+    }
     const join: Join = { subscriber, request, onRecovered, state: 'waiting', isDropped: false };
-    const joins = this.#bySubscriber.get(subscriber);
-    if (joins === undefined) this.#bySubscriber.set(subscriber, new Set([join]));
-    else joins.add(join);
-    this.#waiting.add(join);
-    this.#askNext();
+    // The bus may have been lost since the subscription was confirmed. What comes behind an answer that is read before the
+    // subscription is renewed would not arrive here.
+    const onConfirmed = () => this.#wait(join);
+    if (this.#interests.add(subscriber, request.channels, onConfirmed).isConfirmed) onConfirmed();
   }
 
   /** To be called with what the bus has answered, in the same step. */
@@ -78,15 +84,25 @@ export class Recoveries {
     }
   }
 
-  /** Drops everything, because the bus is lost, and returns what was under way or waited. */
-  clear(): readonly Join[] {
+  /** The bus is lost: what was under way or waits begins anew. */
+  restart(): void {
     const joins = [...this.#bySubscriber.values()].flatMap((each) => [...each]);
     for (const join of joins) join.isDropped = true;
     this.#bySubscriber.clear();
     this.#waiting.clear();
     this.#asked.clear();
     this.#underWay = 0;
-    return joins;
+    for (const { subscriber, request, onRecovered } of joins) {
+      this.add(subscriber, request, onRecovered);
+    }
+  }
+
+  #wait(join: Join): void {
+    const joins = this.#bySubscriber.get(join.subscriber);
+    if (joins === undefined) this.#bySubscriber.set(join.subscriber, new Set([join]));
+    else joins.add(join);
+    this.#waiting.add(join);
+    this.#askNext();
   }
 
   #askNext(): void {

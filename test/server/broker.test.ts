@@ -1,25 +1,10 @@
 import { describe } from 'vitest';
-import { ClusterBus } from '../../src/cluster/cluster-bus.ts';
-import { TopicRouter } from '../../src/cluster/topic-router.ts';
+import { MemoryHistory } from '../../src/broker/history-memory.ts';
 import { behavesAsBroker, isHealthy } from '../support/broker-suite.ts';
+import { FakeCluster } from '../support/fake-cluster.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
-/** Nodes on the bus of a cluster, with the event loop between worker and primary in place of processes. */
-class FakeCluster {
-  readonly #topics = new TopicRouter<ClusterBus>((bus, message) => {
-    setImmediate(() => bus.receive(message));
-  });
-
-  join(): ClusterBus {
-    const bus: ClusterBus = new ClusterBus(false, (message) => {
-      setImmediate(() => this.#topics.receive(bus, message));
-    });
-    return bus;
-  }
-}
-
-async function startNodes(): Promise<readonly TestServer[]> {
-  const cluster = new FakeCluster();
+async function startNodes(cluster: FakeCluster): Promise<readonly TestServer[]> {
   const nodes = await Promise.all(
     [1, 2, 3].map(() => startServer({}, undefined, { bus: cluster.join() })),
   );
@@ -32,5 +17,10 @@ describe('the local broker', () => {
 });
 
 describe('the broker of many nodes on the bus of a cluster', () => {
-  behavesAsBroker(startNodes);
+  behavesAsBroker(() => startNodes(new FakeCluster()));
+});
+
+describe('the broker of many nodes on the bus of a cluster that keeps messages', () => {
+  const limits = { historyMessages: 100, historyMs: 300_000, historyBytes: 67_108_864 };
+  behavesAsBroker(() => startNodes(new FakeCluster(new MemoryHistory(limits))));
 });
