@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { connectClient, type TestClient } from '../support/client.ts';
+import { withoutPosition } from '../support/positions.ts';
 import { type Program, startProgram, temporaryFolder } from '../support/program.ts';
 import { SECRET, sign } from '../support/tokens.ts';
 
@@ -201,7 +202,7 @@ describe('WEB_CONCURRENCY=2 and batches', () => {
         headers: { Connection: 'close' },
         body: JSON.stringify({ token: sign({ broadcasts, jti }) }),
       });
-      return response.text();
+      return withoutPosition(await response.text());
     };
     const first =
       '{"message":"Success","deliveries":16,"results":[{"deliveries":8},{"deliveries":8}]}';

@@ -1,8 +1,8 @@
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { MemoryHistory } from '../../src/broker/history-memory.ts';
 import { isHealthy } from '../support/broker-suite.ts';
-import type { TestClient } from '../support/client.ts';
 import { FakeCluster } from '../support/fake-cluster.ts';
+import { PositionedClient } from '../support/positioned-client.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { sign } from '../support/tokens.ts';
 
@@ -17,51 +17,36 @@ async function startNodes(env: Record<string, string> = {}) {
   return { cluster, buses, nodes };
 }
 
-/** Authenticates as a client that asks for positions. */
-function ask(client: TestClient, channels: readonly string[], since: string | null): TestClient {
-  return client.send({ event: 'authenticate', data: sign({ channels }), since });
-}
-
-async function nextData(client: TestClient): Promise<Record<string, unknown>> {
-  return JSON.parse(JSON.parse(await client.nextText()).data);
-}
-
-/** The position in the answer to a ping; undefined when it has none. */
-async function pong(client: TestClient): Promise<string | undefined> {
-  const { event, data } = (await client.send({ event: 'ping' }).next()) as Record<string, string>;
-  expect(event).toBe('pong');
-  return data === undefined ? undefined : JSON.parse(data).position;
-}
-
 async function positionOf({ url }: TestServer): Promise<string> {
   return ((await (await fetch(`${url}/position`)).json()) as { position: string }).position;
 }
 
 it('gives a client that comes back to another node what it missed, and then what is live', async () => {
   const { nodes } = await startNodes();
-  const client = ask(await nodes[0].connect(), ['a', 'b'], null);
-  await client.next();
-  const { position } = await nextData(client);
-  client.socket.terminate();
+  const client = await PositionedClient.connect(nodes[0].port, ['a', 'b'], null);
+  const position = await client.began();
+  client.cut();
   await nodes[1].broadcast('a', { n: 1 });
   await nodes[0].broadcast('b', { n: 2 });
 
-  const again = ask(await nodes[1].connect(), ['b', 'a'], position as string);
-  expect(await nextData(again)).toEqual({ channel: 'b', recovered: true, missed: 1 });
-  expect(await nextData(again)).toEqual({ channel: 'a', recovered: true, missed: 1, position });
+  const again = await PositionedClient.connect(nodes[1].port, ['b', 'a'], position);
+  expect(await again.confirmed()).toEqual([
+    { channel: 'b', recovered: true, missed: 1 },
+    { channel: 'a', recovered: true, missed: 1, position },
+  ]);
   expect(await again.next()).toMatchObject({ channel: 'a', data: { n: 1 } });
   expect(await again.next()).toMatchObject({ channel: 'b', data: { n: 2 } });
   expect(await nodes[0].broadcast('a', { n: 3 })).toBe(1);
   expect(await again.next()).toMatchObject({ channel: 'a', data: { n: 3 } });
-  await pong(again);
-  expect(again.waiting).toBe(0);
+  await again.ping();
+  expect(again.client.waiting).toBe(0);
 });
 
 it('loses and repeats nothing while broadcasts are posted and clients hop between nodes', async () => {
   const { nodes } = await startNodes();
-  const first = ask(await nodes[0].connect(), ['a'], null);
-  let { position } = (await nextData(first)) as { position: string };
-  first.socket.terminate();
+  const first = await PositionedClient.connect(nodes[0].port, ['a'], null);
+  let position = await first.began();
+  first.cut();
   const total = 100;
   const publish = async () => {
     for (let n = 0; n < total; n += 1) await nodes[n % 2]?.broadcast('a', { n });
@@ -69,17 +54,17 @@ it('loses and repeats nothing while broadcasts are posted and clients hop betwee
   const publishing = publish();
   const received: number[] = [];
   for (let hop = 0; received.length < total; hop += 1) {
-    const client = ask(await (nodes[hop % 2] as TestServer).connect(), ['a'], position);
-    const confirmed = await nextData(client);
-    expect(confirmed['recovered']).toBe(true);
-    position = confirmed['position'] as string;
-    const rest = Math.min(hop % 20, total - received.length);
-    for (let n = 0; n < rest; n += 1) {
-      const frame = (await client.next()) as { position: string; data: { n: number } };
-      received.push(frame.data.n);
-      position = frame.position;
+    const client = await PositionedClient.connect(nodes[hop % 2]?.port ?? 0, ['a'], position);
+    const [confirmation] = await client.confirmed();
+    expect(confirmation?.recovered).toBe(true);
+    position = confirmation?.position ?? '';
+    const upTo = Math.min(received.length + (hop % 20), total);
+    while (received.length < upTo) {
+      const { data, position: reached = '' } = await client.next<{ n: number }>();
+      received.push(data.n);
+      position = reached;
     }
-    client.socket.terminate();
+    client.cut();
   }
   await publishing;
   expect(received).toEqual(Array.from({ length: total }, (_, n) => n));
@@ -87,16 +72,16 @@ it('loses and repeats nothing while broadcasts are posted and clients hop betwee
 
 it('moves the cursor of quiet channels with every tick, on every node', async () => {
   const { cluster, nodes } = await startNodes();
-  const client = ask(await nodes[1].connect(), ['quiet'], null);
-  const { position } = await nextData(client);
-  expect(await pong(client)).toBe(position);
+  const client = await PositionedClient.connect(nodes[1].port, ['quiet'], null);
+  const began = await client.began();
+  expect(await client.ping()).toBe(began);
+  expect(await positionOf(nodes[1])).toBe(began);
   await nodes[0].broadcast('busy', { n: 1 });
+  // Nothing of that channel comes to this node.
+  expect(await client.ping()).toBe(began);
   cluster.tick();
-  const before = await positionOf(nodes[1]);
-  while ((await positionOf(nodes[1])) === position);
-  const later = await pong(client);
-  expect(later && later > String(position)).toBe(true);
-  expect(before >= String(position)).toBe(true);
+  while ((await positionOf(nodes[1])) === began);
+  expect(String(await client.ping()) > began).toBe(true);
 });
 
 it('names no position in a pong that is behind a batch which is still handed out', async () => {
@@ -108,27 +93,23 @@ it('names no position in a pong that is behind a batch which is still handed out
   });
   onTestFinished(() => clock.mockRestore());
   const { nodes } = await startNodes({ PING_INTERVAL_SECONDS: '80000' });
-  const client = ask(await nodes[0].connect(), ['a'], null);
-  let { position } = (await nextData(client)) as { position: string };
-  const broadcasts = Array.from({ length: 1_000 }, (_, n) => ({
-    channel: 'a',
-    message: { n },
-  }));
-  const token = sign({ broadcasts });
-  const posted = nodes[1].post(JSON.stringify({ token }));
+  const positioned = await PositionedClient.connect(nodes[0].port, ['a'], null);
+  let position = await positioned.began();
+  const { client } = positioned;
+  const broadcasts = Array.from({ length: 1_000 }, (_, n) => ({ channel: 'a', message: { n } }));
+  const posted = nodes[1].post(JSON.stringify({ token: sign({ broadcasts }) }));
   let n = 0;
   let between = 0;
   client.send({ event: 'ping' });
   while (n < broadcasts.length) {
     const frame = (await client.next()) as Record<string, unknown>;
     if (frame['event'] === 'pong') {
-      const named = frame['data'] && JSON.parse(String(frame['data'])).position;
-      expect(named).toBe(position);
+      expect(JSON.parse(String(frame['data'])).position).toBe(position);
       if (n > 0) between += 1;
       client.send({ event: 'ping' });
       continue;
     }
-    expect(frame['data']).toMatchObject({ n });
+    expect(frame['data']).toEqual({ n });
     position = String(frame['position']);
     n += 1;
   }
@@ -139,29 +120,50 @@ it('names no position in a pong that is behind a batch which is still handed out
 it('closes positioned connections at the loss of the bus, which receive nothing more', async () => {
   const { buses, nodes } = await startNodes();
   const plain = await (await nodes[0].connect()).subscribe('a');
-  const client = ask(await nodes[0].connect(), ['a'], null);
-  const { position } = await nextData(client);
-  // It has asked and is not answered yet.
-  const joining = ask(await nodes[0].connect(), ['a'], position as string);
-  while ((await nodes[0].stats()).connected < 2);
+  const client = await PositionedClient.connect(nodes[0].port, ['a'], null);
+  const position = await client.began();
 
   buses[0].lose();
-  expect(await client.closed).toEqual({ code: 1013, reason: 'Try again later' });
-  await nodes[1].broadcast('a', { n: 'lost here' });
+  expect(await client.client.closed).toEqual({ code: 1013, reason: 'Try again later' });
+  // The first process has read nothing that would end its subscription yet.
+  const lost = nodes[1].broadcast('a', { n: 1 });
+  expect(await plain.next()).toEqual({ n: 1 });
   buses[0].regain();
   await isHealthy(nodes[0]);
-  await nodes[1].broadcast('a', { n: 'after' });
+  await nodes[1].broadcast('a', { n: 2 });
+  expect(await plain.next()).toEqual({ n: 2 });
+  expect(client.client.waiting).toBe(0);
 
-  let last: unknown;
-  while ((last as { n: string } | undefined)?.n !== 'after') last = await plain.next();
-  expect(client.waiting).toBe(0);
-  const again = ask(await nodes[0].connect(), ['a'], position as string);
-  for (const each of [again, joining]) {
-    const confirmed = await nextData(each);
-    if (each === again) expect(confirmed).toMatchObject({ recovered: true, missed: 2, position });
-    else expect(confirmed).toMatchObject({ recovered: true });
-    if (each === joining && confirmed['missed'] === 0) continue;
-    expect(await each.next()).toMatchObject({ data: { n: 'lost here' } });
-    expect(await each.next()).toMatchObject({ data: { n: 'after' } });
-  }
+  const again = await PositionedClient.connect(nodes[0].port, ['a'], position);
+  expect(await again.confirmed()).toEqual([{ channel: 'a', recovered: true, missed: 2, position }]);
+  for (const n of [1, 2]) expect(await again.next()).toMatchObject({ data: { n } });
+  await lost;
+});
+
+it('keeps a connection whose answer is under way at the loss, and answers it afterwards', async () => {
+  const { buses, nodes } = await startNodes();
+  const plain = await (await nodes[0].connect()).subscribe('a');
+  const first = await PositionedClient.connect(nodes[1].port, ['a'], null);
+  const position = await first.began();
+  await nodes[1].broadcast('a', { n: 1 });
+  await plain.next();
+
+  // The question is on its way when the bus is lost: it is answered to nobody.
+  const recover = buses[0].recover.bind(buses[0]);
+  const asked = new Promise<void>((resolve) => {
+    buses[0].recover = async (id, request) => {
+      buses[0].recover = recover;
+      await recover(id, request);
+      buses[0].lose();
+      resolve();
+    };
+  });
+  const joining = await PositionedClient.connect(nodes[0].port, ['a'], position);
+  await asked;
+  expect(await joining.ping()).toBeUndefined();
+  buses[0].regain();
+  expect(await joining.confirmed()).toEqual([
+    { channel: 'a', recovered: true, missed: 1, position },
+  ]);
+  expect(await joining.next()).toMatchObject({ data: { n: 1 } });
 });
