@@ -59,7 +59,7 @@ export interface BusBatch {
 /** What became of a batch; `duplicate` when the `jti` was known. */
 export type BatchOutcome = BatchSent | 'duplicate';
 
-export interface BatchSent {
+interface BatchSent {
   /** How many nodes the texts were handed to, added up over all of them. */
   readonly reached: number;
   /** That of the last text, whether it is kept or not. Undefined without history. */
@@ -87,7 +87,7 @@ export interface BusRecovery {
   readonly publications: readonly RecoveredPublication[];
 }
 
-export interface RecoveredPublication {
+interface RecoveredPublication {
   /** The place of its topic in the request. */
   readonly index: number;
   readonly position: string;
