@@ -20,24 +20,23 @@ const request: RecoveryRequest = {
 
 const answer = { position: at(9), verdicts: [0, 0], publications: [] };
 
-/** A node whose bus is there, with a subscriber of the channels. */
-async function startBroker() {
+/**
+ * A node whose bus is there, with a subscriber of the channels. With `isSlow` every step of its queue takes longer than a
+ * turn of the event loop may, without it none takes any time.
+ */
+async function startBroker({ isSlow = false } = {}) {
+  let time = performance.now();
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
+    if (isSlow) time += 20;
+    return time;
+  });
+  onTestFinished(() => clock.mockRestore());
   const all = createBroker({ hasHistory: true });
   await all.bus.comeUp();
   const subscriber = { deliver: () => true };
   all.broker.subscribe(subscriber, request.channels, () => {});
   await all.bus.confirmAll();
   return { ...all, subscriber };
-}
-
-/** Lets every step of the queue take longer than a turn of the event loop may. */
-function slowDown(): void {
-  let time = performance.now();
-  const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
-    time += 20;
-    return time;
-  });
-  onTestFinished(() => clock.mockRestore());
 }
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -155,8 +154,7 @@ it('asks the bus what was missed and gives the answer in the step in which it co
 });
 
 it('joins nobody and names no position before what came earlier has been handed out', async () => {
-  slowDown();
-  const { bus, hub, broker, subscriber } = await startBroker();
+  const { bus, hub, broker, subscriber } = await startBroker({ isSlow: true });
   const order: string[] = [];
   const deliver = () => order.push(`handed out at ${broker.position()}`) > 0;
   hub.subscribe({ deliver }, channel);
@@ -204,8 +202,7 @@ it('reads for four at a time, and hands out what was read before it reads for th
 });
 
 it('reads for the next when somebody leaves whose answer waits in the queue', async () => {
-  slowDown();
-  const { bus, broker } = await startBroker();
+  const { bus, broker } = await startBroker({ isSlow: true });
   const subscribers = Array.from({ length: 5 }, () => ({ deliver: () => true }));
   const recovered = vi.fn();
   for (const each of subscribers) broker.recover(each, request, recovered);
@@ -245,8 +242,7 @@ it('answers without asking when the bus keeps nothing', async () => {
 });
 
 it('knows no position after a loss, not even that of what it still hands out', async () => {
-  slowDown();
-  const { bus, broker, losses } = await startBroker();
+  const { bus, broker, losses } = await startBroker({ isSlow: true });
   for (const n of [6, 7]) bus.listener?.message('p:channel:a', `${OTHER} 7:${n}@${at(n)} {}`);
   bus.listener?.reached(at(8));
   bus.listener?.down();
