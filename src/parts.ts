@@ -2,7 +2,7 @@ import type { Registry } from 'prom-client';
 import { TokenVerifier } from './auth/token-verifier.ts';
 import type { Broker } from './broker/broker.ts';
 import { DistributedBroker } from './broker/broker-distributed.ts';
-import { LocalBroker } from './broker/broker-local.ts';
+import { LocalBroker, type LocalBrokerOptions } from './broker/broker-local.ts';
 import type { Bus } from './broker/bus.ts';
 import { MemoryHistory } from './broker/history-memory.ts';
 import type { Config } from './config/config.ts';
@@ -23,6 +23,11 @@ export interface ServerOptions {
   readonly bus?: Bus | undefined;
   /** What was kept before this start. By default a history begins empty, if one is configured. */
   readonly history?: MemoryHistory | undefined;
+  /**
+   * Called with every broadcast and how many sockets it was handed to, in the one order; one on several channels counts
+   * as several. Without a bus only. Must not throw.
+   */
+  readonly onBroadcast?: LocalBrokerOptions['onPublished'];
   /** Creates the function that reads the metrics of all processes of this machine. */
   readonly createMetricsReader?: ((registry: Registry) => () => Promise<string>) | undefined;
   /** How many lines of the log could not be written so far. */
@@ -65,7 +70,7 @@ export function createParts(config: Config, log: Log, options: ServerOptions): P
         bus,
         connections,
       })
-    : new LocalBroker(hub, { isWriting, history });
+    : new LocalBroker(hub, { isWriting, history, onPublished: options.onBroadcast });
   const descriptors = new DescriptorProbe(rateLimited(MINUTE_MS, onShortage));
   return {
     config,

@@ -25,6 +25,8 @@ export interface Server {
    * is gone: a few seconds after the window at the latest, whatever the clients do. Safe to call twice.
    */
   close(): Promise<void>;
+  /** Cuts every websocket off without a close frame, as a lost network does. They take nothing any more. */
+  cutConnections(): void;
   /** Reads the certificate files again, for new connections. Keeps the old certificate if they are unusable. */
   renewCertificate(): void;
 }
@@ -68,6 +70,7 @@ export function createServer(config: Config, log: Log, options: ServerOptions = 
       }
     },
     close: () => (closing ??= shutDown(parts, listener)),
+    cutConnections: () => connections.cutAll(),
     renewCertificate() {
       if (config.tls === undefined) return;
       try {

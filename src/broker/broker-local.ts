@@ -21,6 +21,8 @@ export interface LocalBrokerOptions {
   readonly isWriting?: () => boolean;
   /** Undefined when nothing is kept. */
   readonly history?: MemoryHistory | undefined;
+  /** Called with every publication and how many subscribers took it, in the one order. Must not throw. */
+  readonly onPublished?: ((publication: Publication, deliveries: number) => void) | undefined;
 }
 
 /** The broker of a single process: its hub has all subscribers. */
@@ -29,14 +31,18 @@ export class LocalBroker implements Broker {
   readonly malformedTexts = 0;
   readonly #hub: Hub;
   readonly #history: MemoryHistory | undefined;
+  /** Undefined when nothing is kept. */
+  readonly #keeping: KeepingSink | undefined;
   readonly #sink: PublicationSink;
   readonly #queue: DeliveryQueue;
   readonly #requests = new RequestMemory();
 
-  constructor(hub: Hub, { isWriting, history }: LocalBrokerOptions = {}) {
+  constructor(hub: Hub, { isWriting, history, onPublished }: LocalBrokerOptions = {}) {
     this.#hub = hub;
     this.#history = history;
-    this.#sink = history === undefined ? hub : new KeepingSink(hub, history);
+    this.#keeping = history === undefined ? undefined : new KeepingSink(hub, history);
+    const sink = this.#keeping ?? hub;
+    this.#sink = onPublished === undefined ? sink : observed(sink, onPublished);
     this.#queue = new DeliveryQueue(this.#sink, isWriting);
   }
 
@@ -106,7 +112,7 @@ export class LocalBroker implements Broker {
   /** To be called when they have just been handed out. */
   #positionOf(publications: readonly Publication[]): string | undefined {
     const isAnyKept = publications.some(({ isKept }) => isKept !== false);
-    return isAnyKept && this.#sink instanceof KeepingSink ? this.#sink.last : this.position();
+    return isAnyKept && this.#keeping !== undefined ? this.#keeping.last : this.position();
   }
 }
 
@@ -128,4 +134,18 @@ class KeepingSink implements PublicationSink {
     this.last = position;
     return this.#hub.publish(publication, message, position);
   }
+}
+
+/** A sink that tells what it was given. A server without an observer has none, so that it pays nothing for it. */
+function observed(
+  sink: PublicationSink,
+  onPublished: NonNullable<LocalBrokerOptions['onPublished']>,
+): PublicationSink {
+  return {
+    publish(publication, message) {
+      const deliveries = sink.publish(publication, message);
+      onPublished(publication, deliveries);
+      return deliveries;
+    },
+  };
 }

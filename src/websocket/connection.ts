@@ -190,6 +190,11 @@ export class Connection implements Subscriber, Outlet, CountedConnection, WebSoc
     this.#authentication.accept(grant, since);
   }
 
+  /** Cuts the connection off without a close frame: it takes nothing any more, and the peer sees 1006. */
+  cut(): void {
+    this.#ws.terminate();
+  }
+
   onMessage(data: RawData, isBinary: boolean): void {
     // Messages may still arrive during the close handshake.
     if (isBinary || !this.isOpen) return;

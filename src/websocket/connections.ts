@@ -91,6 +91,11 @@ export class Connections {
     for (const connection of this.#all) if (!connection.isSuspended) connection.end(disconnect);
   }
 
+  /** Cuts all connections off without a close frame. */
+  cutAll(): void {
+    for (const connection of this.#all) connection.cut();
+  }
+
   /**
    * To be called in the step in which broadcasts are lost: nothing more is sent to positioned connections, and they are
    * ended, spread over the drain window, so that they come back and recover.
