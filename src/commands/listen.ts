@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { disconnects, protocolErrors } from '../protocol/close-codes.ts';
+import { abortOnStop } from './abort-on-stop.ts';
 import { type Command, parseArguments, URL_OPTION, UsageError } from './command.ts';
 import { ListenConnection, type ListenOptions } from './listen-connection.ts';
 import { signSubscription } from './sign.ts';
@@ -27,16 +28,6 @@ error. When it breaks, it is made again, unless the server says that there is no
     });
   },
 };
-
-/** Aborted by the first SIGINT or SIGTERM, and when standard output is closed. A second Ctrl-C ends the process. */
-function abortOnStop(): AbortSignal {
-  const controller = new AbortController();
-  const abort = () => controller.abort();
-  process.once('SIGINT', abort);
-  process.once('SIGTERM', abort);
-  process.stdout.once('error', abort);
-  return controller.signal;
-}
 
 /**
  * Listens until `signal` is aborted, and reconnects whenever the connection breaks.

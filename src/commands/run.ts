@@ -10,13 +10,13 @@ const WRONG_USAGE = 2;
 
 const HELP = `bifrost COMMAND
 
-${[...COMMANDS].map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`).join('\n')}
+${[...COMMANDS].map(([name, { summary }]) => `  ${name.padEnd(11)} ${summary}`).join('\n')}
 
   -h, --help     says more about a command
   -v, --version  prints the version
 
-It reads the same environment variables as the server, and .env in the current folder. Exit codes: ${SUCCESS} when all is
-well, ${FAILURE} when something failed, ${WRONG_USAGE} when it was called in a way that it does not know.`;
+All but test-server read the same environment variables as the server, and .env in the current folder. Exit codes:
+${SUCCESS} when all is well, ${FAILURE} when something failed, ${WRONG_USAGE} when it was called in a way that it does not know.`;
 
 /** Runs the command that the arguments name. Returns the exit code. */
 async function main(args: string[]): Promise<number> {

@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { SECRET } from '../support/tokens.ts';
 import { bifrost, start } from './bifrost.ts';
 
-const NAMES = ['start', 'secret', 'token', 'broadcast', 'listen', 'check'];
+const NAMES = ['start', 'secret', 'token', 'broadcast', 'listen', 'check', 'test-server'];
 
 describe('bifrost', () => {
   it('says what it can do', async () => {
     const { code, stdout, stderr } = await bifrost(['--help']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    for (const name of NAMES) expect.soft(stdout).toContain(`\n  ${name.padEnd(10)} `);
+    for (const name of NAMES) expect.soft(stdout).toContain(`\n  ${name.padEnd(11)} `);
   });
 
   it.each(NAMES)('says how %s is called', async (name) => {
@@ -54,11 +54,13 @@ describe('bifrost', () => {
     [['listen', 'a', '--url', 'localhost']],
     [['listen', 'a', '--url', 'ftp://example.com']],
     [['listen', 'a', '--url', 'http://user:password@example.com']],
+    [['test-server', 'a']],
+    [['test-server', '--set', 'HISTORY_MESSAGES']],
     [['check', '--nonsense=\nsecond line']],
   ])('answers a call that it does not know with 2 and one line: %j', async (call) => {
     const { code, stdout, stderr } = await bifrost(call);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toMatch(/^bifrost( \w+)?: .*--help.*\n$/);
+    expect(stderr).toMatch(/^bifrost( [\w-]+)?: .*--help.*\n$/);
   });
 });
 
