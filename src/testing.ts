@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { MemoryHistory } from './broker/history-memory.ts';

@@ -1,15 +1,14 @@
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startBroadcastDouble } from '../support/broadcast-double.ts';
 import { SECRET } from '../support/tokens.ts';
 import { PROGRAM } from './program.ts';
+import { run } from './run.ts';
 
 const SERVER = JSON.parse(await readFile('package.json', 'utf8'));
 const README = await readFile('packages/bifrost-client/README.md', 'utf8');
@@ -20,17 +19,6 @@ let scratch: string;
 /** An empty project into which the package has been installed, and nothing else that apps need not have. */
 let project: string;
 let tarball: { filename: string; files: { path: string }[] };
-
-/** Runs a program to its end; rejects with what it printed when it fails. */
-async function run(command: string, args: readonly string[], cwd: string, env = {}) {
-  const options = { cwd, env: { ...process.env, ...env }, timeout: 240_000, maxBuffer: 1e7 };
-  try {
-    return (await promisify(execFile)(command, args, options)).stdout;
-  } catch (error) {
-    const { message, stdout, stderr } = error as Error & { stdout: string; stderr: string };
-    throw new Error(`${message}\n${stdout}\n${stderr}`);
-  }
-}
 
 beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), 'bifrost-'));

@@ -1,24 +1,39 @@
 import { readFileSync } from 'node:fs';
 
-export const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+/** A page of the documentation. */
+export interface Page {
+  /** From the root of the repository. */
+  readonly file: string;
+  readonly text: string;
+}
 
-/** The one code block in this language of the README's section with this heading. */
-export function snippet(heading: string, language: string): string {
-  const blocks = [...section(heading).matchAll(/^```(\S*)\n(.*?)^```$/gms)].filter(
+const README_PAGE = readPage('README.md');
+export const README = README_PAGE.text;
+export const TESTING_PAGE = readPage('docs/testing.md');
+
+function readPage(file: string): Page {
+  return { file, text: readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8') };
+}
+
+/** The one code block in this language of the page's section with this heading. */
+export function snippet(heading: string, language: string, page = README_PAGE): string {
+  const blocks = [...section(heading, page).matchAll(/^```(\S*)\n(.*?)^```$/gms)].filter(
     (block) => block[1] === language,
   );
   const [only] = blocks;
   if (only?.[2] === undefined || blocks.length > 1) {
-    throw new Error(`README, "${heading}": expected one ${language} block, not ${blocks.length}`);
+    throw new Error(
+      `${page.file}, "${heading}": expected one ${language} block, not ${blocks.length}`,
+    );
   }
   return only[2];
 }
 
-/** The rows of the README's table with this header (its cells joined by ` | `), each cell as written. */
-export function table(header: string): string[][] {
-  const lines = README.split('\n');
+/** The rows of the page's table with this header (its cells joined by ` | `), each cell as written. */
+export function table(header: string, { file, text } = README_PAGE): string[][] {
+  const lines = text.split('\n');
   const start = lines.findIndex((line) => cells(line)?.join(' | ') === header);
-  if (start === -1) throw new Error(`README: no table has the header "${header}"`);
+  if (start === -1) throw new Error(`${file}: no table has the header "${header}"`);
 
   const rows: string[][] = [];
   for (const line of lines.slice(start + 2)) {
@@ -36,8 +51,8 @@ function cells(line: string): string[] | undefined {
 }
 
 /** The text between a heading and the next one of its level or above. */
-function section(heading: string): string {
-  const lines = README.split('\n');
+function section(heading: string, { file, text }: Page): string {
+  const lines = text.split('\n');
   let level = 0;
   let inCode = false;
   const found: string[] = [];
@@ -49,6 +64,6 @@ function section(heading: string): string {
     if (level > 0) found.push(line);
     else if (hashes > 0 && line.slice(hashes + 1) === heading) level = hashes;
   }
-  if (level === 0) throw new Error(`README: no section is called "${heading}"`);
+  if (level === 0) throw new Error(`${file}: no section is called "${heading}"`);
   return found.join('\n');
 }
