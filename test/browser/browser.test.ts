@@ -1,18 +1,9 @@
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
-import type { AddressInfo } from 'node:net';
-import { dirname, join } from 'node:path';
 import type { Browser, Page, WebSocket } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startServer } from '../support/server.ts';
 import { snippet } from '../support/snippets.ts';
-import { sign } from '../support/tokens.ts';
+import { type Answer, refusedToken, says, startApp as startAppWith, tokenFor } from './app.ts';
 import { launchChromium } from './chromium.ts';
-
-const require = createRequire(import.meta.url);
-const SCRIPTS = dirname(require.resolve('reconnectingwebsocket'));
 
 /** The README's page, made to connect to this port, behind the functions that it leaves to the app. */
 function pageFor(port: number): string {
@@ -26,48 +17,11 @@ function pageFor(port: number): string {
     ${client.replace(published, `'ws://127.0.0.1:${port}/subscribe'`)}`;
 }
 
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-}
-
-/** The app of the README: it serves the page, the package's own script and `POST /bifrost-token`. */
-async function startApp(bifrostPort: number, answerToken: () => Answer) {
-  const app = createServer((request, response) => {
-    switch (`${request.method} ${request.url}`) {
-      case 'GET /':
-        response.setHeader('Content-Type', 'text/html').end(pageFor(bifrostPort));
-        return;
-      case 'GET /reconnecting-websocket.min.js':
-        response.end(readFileSync(join(SCRIPTS, 'reconnecting-websocket.min.js')));
-        return;
-      case 'POST /bifrost-token': {
-        const { status, body } = answerToken();
-        response.writeHead(status, { 'Content-Type': 'application/json' }).end(body);
-        return;
-      }
-      default:
-        response.writeHead(404).end();
-    }
-  }).listen(0, '127.0.0.1');
-  onTestFinished(() => {
-    app.closeAllConnections();
-    app.close();
-  });
-  await once(app, 'listening');
-  return `http://127.0.0.1:${(app.address() as AddressInfo).port}/`;
-}
-
-const tokenFor = (channels: readonly string[], secret?: string): Answer => ({
-  status: 200,
-  body: JSON.stringify({ token: sign({ channels }, secret === undefined ? {} : { secret }) }),
-});
 const goodToken = () => tokenFor(['user:1']);
-const refusedToken = () => tokenFor(['user:1'], 'another secret');
 
-/** Resolves when the page's console says this. To be called before the cause. */
-const says = (page: Page, text: string) =>
-  page.waitForEvent('console', (message) => message.text() === text);
+/** The app of the README, in front of a server at this port. */
+const startApp = (port: number, answerToken: () => Answer) =>
+  startAppWith(pageFor(port), answerToken);
 
 /** Keeps what becomes of each websocket, and takes the luck out of delays: they are the shortest there can be. */
 const OBSERVE_SOCKETS = `

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -279,24 +279,5 @@ describe('the tables of the README', () => {
       expect.soft(status, `${method} ${path}`).not.toBe(404);
       expect.soft(status, `${method} ${path}`).not.toBe(405);
     }
-  });
-});
-
-describe('the links of the README', () => {
-  const targets = [...README.matchAll(/\]\(([^)]+)\)/g)].map((link) => String(link[1]));
-
-  it('lead to files that are there', () => {
-    const files = targets.filter((target) => !/^(https?:|#)/.test(target));
-    expect(files).toContain('LICENSE.md');
-    for (const file of files) expect.soft(existsSync(file), file).toBe(true);
-  });
-
-  it('lead to headings that are there', () => {
-    const anchors = targets.filter((target) => target.startsWith('#'));
-    const headings = README.split('\n')
-      .filter((line) => /^#+ /.test(line))
-      .map((line) => `#${line.replace(/^#+ /, '').toLowerCase().replaceAll(' ', '-')}`);
-    expect(anchors.length).toBeGreaterThan(0);
-    for (const anchor of anchors) expect.soft(headings).toContain(anchor);
   });
 });

@@ -4,3 +4,9 @@ const POSITION = /,"position":"[0-9A-Za-z]{8}\.[0-9]{1,16}"/;
 export function withoutPosition(answer: string): string {
   return answer.replace(POSITION, '');
 }
+
+/** What `GET /position` says. */
+export async function currentPosition({ url }: { readonly url: string }): Promise<string> {
+  const response = await fetch(`${url}/position`);
+  return ((await response.json()) as { position: string }).position;
+}

@@ -9,9 +9,10 @@ export interface Page {
 
 const README_PAGE = readPage('README.md');
 export const README = README_PAGE.text;
+export const RECOVERY_PAGE = readPage('docs/recovery.md');
 export const TESTING_PAGE = readPage('docs/testing.md');
 
-function readPage(file: string): Page {
+export function readPage(file: string): Page {
   return { file, text: readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8') };
 }
 
