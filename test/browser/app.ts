@@ -53,3 +53,21 @@ export const refusedToken = () => tokenFor(['user:1'], 'another secret');
 /** Resolves when the page's console says this. To be called before the cause. */
 export const says = (page: Page, text: string) =>
   page.waitForEvent('console', (message) => message.text() === text);
+
+/** Keeps what becomes of each websocket, and takes the luck out of delays: they are the shortest there can be. */
+export const OBSERVE_SOCKETS = `
+  Math.random = () => 0;
+  window.closings = [];
+  window.WebSocket = class extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      closings.push(new Promise((resolve) => this.addEventListener('close', () => resolve())));
+    }
+  };
+`;
+
+/** How many websockets the page has opened. */
+export const socketsOpened = (page: Page) => page.evaluate<number>('closings.length');
+
+/** Resolves when the newest websocket of the page has closed. */
+export const lastClosed = (page: Page) => page.evaluate('closings.at(-1)');

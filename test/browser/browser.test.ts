@@ -2,7 +2,16 @@ import type { Browser, Page, WebSocket } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startServer } from '../support/server.ts';
 import { snippet } from '../support/snippets.ts';
-import { type Answer, refusedToken, says, startApp as startAppWith, tokenFor } from './app.ts';
+import {
+  type Answer,
+  lastClosed,
+  OBSERVE_SOCKETS,
+  refusedToken,
+  says,
+  socketsOpened,
+  startApp as startAppWith,
+  tokenFor,
+} from './app.ts';
 import { launchChromium } from './chromium.ts';
 
 /** The README's page, made to connect to this port, behind the functions that it leaves to the app. */
@@ -23,21 +32,6 @@ const goodToken = () => tokenFor(['user:1']);
 const startApp = (port: number, answerToken: () => Answer) =>
   startAppWith(pageFor(port), answerToken);
 
-/** Keeps what becomes of each websocket, and takes the luck out of delays: they are the shortest there can be. */
-const OBSERVE_SOCKETS = `
-  Math.random = () => 0;
-  window.closings = [];
-  window.WebSocket = class extends WebSocket {
-    constructor(...args) {
-      super(...args);
-      closings.push(new Promise((resolve) => this.addEventListener('close', () => resolve())));
-    }
-  };
-`;
-
-/** How many websockets the page has opened. */
-const socketsOpened = (page: Page) => page.evaluate<number>('closings.length');
-
 /** Runs the page's timers until it opens the next websocket; resolves to how long that took by them. */
 async function nextSocketMs(page: Page): Promise<number> {
   const before = await socketsOpened(page);
@@ -48,9 +42,6 @@ async function nextSocketMs(page: Page): Promise<number> {
     if ((await socketsOpened(page)) > before) return ms;
   }
 }
-
-/** Resolves when the newest websocket of the page has closed. */
-const lastClosed = (page: Page) => page.evaluate('closings.at(-1)');
 
 describe('the browser client of the README', () => {
   let browser: Browser;
