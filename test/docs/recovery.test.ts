@@ -9,35 +9,37 @@ import { sign } from '../support/tokens.ts';
 const POSITION = /[0-9A-Za-z]{8}\.[0-9]{1,16}/g;
 
 describe('the conversation of docs/recovery.md', () => {
-  /** Replaces the positions of this run by those of the page, each by the same one. */
+  /** Replaces the positions of this run by those of the page: each by one of its own. */
   const createTranslator = () => {
-    const ours = new Map<string, string>();
-    const theirs = new Map<string, string>();
+    const documentedOf = new Map<string, string>();
+    const receivedOf = new Map<string, string>();
     return {
-      learn(received: string, documented: string) {
-        const places = documented.match(POSITION) ?? [];
-        for (const [n, position] of (received.match(POSITION) ?? []).entries()) {
-          const place = places[n] ?? 'none on the page';
-          ours.set(position, ours.get(position) ?? place);
-          theirs.set(place, theirs.get(place) ?? position);
+      toDocumented(received: string, documented: string) {
+        const [position = '', place = ''] = [received, documented].map(
+          (text) => text.match(POSITION)?.[0],
+        );
+        if (!documentedOf.has(position) && !receivedOf.has(place)) {
+          documentedOf.set(position, place);
+          receivedOf.set(place, position);
         }
-        return received.replaceAll(POSITION, (position) => ours.get(position) ?? position);
+        return received.replaceAll(POSITION, (found) => documentedOf.get(found) ?? found);
       },
-      toReal: (documented: string) =>
-        documented.replaceAll(POSITION, (place) => theirs.get(place) ?? place),
+      toReceived: (documented: string) =>
+        documented.replaceAll(POSITION, (place) => receivedOf.get(place) ?? place),
     };
   };
 
   it('takes place as it is written', async () => {
     const server = await startServer();
-    const { learn, toReal } = createTranslator();
+    const { toDocumented, toReceived } = createTranslator();
     const token = sign({ channels: ['user:1', 'news'] });
     let client = await server.connect();
     for (const line of snippet('On the wire', 'text', RECOVERY_PAGE).trimEnd().split('\n')) {
       const rest = line.slice(2);
       const [, message, channel] = /^(\{.*\}) is broadcast on (\S+)$/.exec(rest) ?? [];
-      if (line.startsWith('→ ')) client.send(toReal(rest).replace('<JWT>', token));
-      else if (line.startsWith('← ')) expect(learn(await client.nextText(), rest)).toBe(rest);
+      if (line.startsWith('→ ')) client.send(toReceived(rest).replace('<JWT>', token));
+      else if (line.startsWith('← '))
+        expect(toDocumented(await client.nextText(), rest)).toBe(rest);
       else if (channel !== undefined) await server.broadcast(channel, JSON.parse(message ?? ''));
       else if (line === '· the connection breaks') client.socket.terminate();
       else if (line === '· the client connects again') client = await server.connect();
