@@ -15,7 +15,7 @@ import {
 
 export type { NextBroadcastOptions, PostedBroadcast };
 
-/** Environment variables of the server, by name, such as `{ HISTORY_MESSAGES: '1' }`. Undefined ones are not set. */
+/** Environment variables of the server, by name, such as `{ HISTORY_MESSAGES: '1' }`. Empty ones are like none. */
 export type TestSettings = Readonly<Record<string, string | undefined>>;
 
 /** A real server for tests, in this process. Its functions need no `this`. */
@@ -109,7 +109,7 @@ function checkSettings(settings: TestSettings): Record<string, string> {
     if (!variableNames.includes(name)) throw new Error(`There is no setting ${name}`);
     const why = UNSUPPORTED.get(name);
     if (why !== undefined) throw new Error(`A test server cannot have ${name}: ${why}`);
-    if (text !== undefined) variables[name] = text;
+    if (text) variables[name] = text;
   }
   return variables;
 }

@@ -83,6 +83,12 @@ describe('the settings of a test server', () => {
     );
   });
 
+  it('count as not set when they are empty', async () => {
+    const bifrost = await start({ JWT_SECRET: '', HOST: '', PORT: '' });
+    expect(bifrost.secret).toMatch(/^[0-9a-f]{128}$/);
+    expect(bifrost.url).toMatch(/^http:\/\/127\.0\.0\.1:(?!3000$)\d+$/);
+  });
+
   it('do not come from the environment', async () => {
     process.env['JWT_SECRET'] = 'of the environment';
     onTestFinished(() => {
