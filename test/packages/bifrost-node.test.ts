@@ -8,27 +8,35 @@ import { run } from './run.ts';
 const { version, devDependencies } = JSON.parse(await readFile('package.json', 'utf8'));
 
 let scratch: string;
-/** An empty project into which the server has been installed, with a test runner and a compiler. */
+/** An empty project into which the server and its client have been installed, with a test runner and a compiler. */
 let project: string;
-let tarball: { filename: string; files: { path: string }[] };
+let tarball: Tarball;
+
+interface Tarball {
+  readonly filename: string;
+  readonly files: readonly { readonly path: string }[];
+}
+
+/** Packs a folder as npm publishes it. */
+async function pack(folder: string): Promise<Tarball> {
+  const options = ['--json', '--ignore-scripts', '--pack-destination', scratch];
+  const packed = await run('npm', ['pack', ...options, folder], '.');
+  return Object.values<Tarball>(JSON.parse(packed))[0] as Tarball;
+}
 
 beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), 'bifrost-'));
   // The suite has built it already.
-  const packed = await run(
-    'npm',
-    ['pack', '--json', '--ignore-scripts', '--pack-destination', scratch],
-    '.',
-  );
-  [tarball] = Object.values(JSON.parse(packed)) as [typeof tarball];
+  tarball = await pack('.');
+  const client = await pack('./dist/bifrost-client');
   project = join(scratch, 'app');
   await mkdir(project);
   await writeFile(join(project, 'package.json'), '{"type":"module"}');
-  const tools = ['vitest', 'typescript', '@types/node'].map(
+  const tools = ['vitest', 'typescript', '@types/node', '@types/ws'].map(
     (name) => `${name}@${devDependencies[name]}`,
   );
-  const packages = [join(scratch, tarball.filename), ...tools];
-  await run('npm', ['install', '--prefer-offline', '--no-audit', ...packages], project);
+  const packages = [tarball, client].map(({ filename }) => join(scratch, filename));
+  await run('npm', ['install', '--prefer-offline', '--no-audit', ...packages, ...tools], project);
 
   const files = {
     'greet.js': `
@@ -42,6 +50,7 @@ beforeAll(async () => {
       /** @param {number} id */
       export const greet = (id) => broadcast(\`user:\${id}\`, 'greeting', 'Hello');`,
     'app.test.ts': snippet('An app that reads its environment', 'ts', TESTING_PAGE),
+    'page.test.ts': snippet('A page that reconnects', 'ts', TESTING_PAGE),
   };
   for (const [name, text] of Object.entries(files)) await writeFile(join(project, name), text);
 });
@@ -103,8 +112,12 @@ describe('the package of the server', () => {
 
 describe('the examples of the guide to testing', () => {
   it('pass with vitest in a project that has installed the package', async () => {
-    const printed = await run('npx', ['--no-install', 'vitest', 'run', '--reporter=json'], project);
-    expect(JSON.parse(printed)).toMatchObject({ success: true, numPassedTests: 2 });
+    const printed = await run(
+      'npx',
+      ['--no-install', 'vitest', 'run', '--reporter=json', '--testTimeout=30000'],
+      project,
+    );
+    expect(JSON.parse(printed)).toMatchObject({ success: true, numPassedTests: 4 });
   });
 
   it('compile', async () => {
@@ -119,7 +132,7 @@ describe('the examples of the guide to testing', () => {
           allowJs: true,
           skipLibCheck: true,
         },
-        files: ['greet.test.ts', 'app.test.ts'],
+        files: ['greet.test.ts', 'app.test.ts', 'page.test.ts'],
       }),
     );
     await run('npx', ['--no-install', 'tsc'], project);
