@@ -5,10 +5,11 @@ import { MemoryHistory } from './broker/history-memory.ts';
 import { ForkedWorker } from './cluster/forked-worker.ts';
 import { EXIT_UNUSABLE, type FromWorker, maxWaitingBytes, type Order } from './cluster/messages.ts';
 import { MetricsSurvey } from './cluster/metrics-survey.ts';
+import { RestartBackoff } from './cluster/restart-backoff.ts';
 import { TopicRouter } from './cluster/topic-router.ts';
 import type { Config } from './config/config.ts';
+import { createHistoryRegistry } from './telemetry/history-metrics.ts';
 import type { Log } from './telemetry/log.ts';
-import { createHistoryRegistry } from './telemetry/metrics.ts';
 
 /** What the primary needs of the start. */
 export interface PrimaryOptions {
@@ -20,10 +21,6 @@ export interface PrimaryOptions {
   readonly log: Log;
 }
 
-/** A worker that lived this long did not die of a failing start: the backoff begins anew. */
-const STABLE_MS = 10_000;
-const MIN_BACKOFF_MS = 100;
-const MAX_BACKOFF_MS = 10_000;
 /** How long after the drain window a worker may take to exit: requests in flight have 2 s, the log has 1 s. */
 const EXIT_TIMEOUT_MS = 3_000;
 /** How far behind the position may be that a worker with quiet channels knows. */
@@ -68,7 +65,7 @@ class Primary {
   readonly #workers = new Set<ForkedWorker>();
   readonly #topics: TopicRouter<ForkedWorker>;
   readonly #metrics: MetricsSurvey;
-  #backoffMs = 0;
+  readonly #backoff = new RestartBackoff();
 
   constructor({ config, env, stop, log }: PrimaryOptions) {
     this.#config = config;
@@ -95,7 +92,7 @@ class Primary {
       forked = cluster.fork(this.#env);
     } catch (error) {
       this.#log.error({ err: error }, 'worker could not be started, retrying');
-      this.#forkLater();
+      this.#forkLater(0);
       return;
     }
     const worker = new ForkedWorker(forked, maxWaitingBytes(this.#config.maxBodyBytes), this.#log);
@@ -155,20 +152,18 @@ class Primary {
       this.#stop.abort();
       return;
     }
-    if (performance.now() - worker.startedAt > STABLE_MS) this.#backoffMs = 0;
-    const delayMs = this.#forkLater();
+    const delayMs = this.#forkLater(performance.now() - worker.startedAt);
     this.#log.error({ worker: worker.pid, ...how, delayMs }, 'worker died, starting another');
   }
 
-  /** Starts a worker after the backoff, which it returns in milliseconds. */
-  #forkLater(): number {
-    const doubled = Math.max(this.#backoffMs * 2, MIN_BACKOFF_MS);
-    this.#backoffMs = Math.min(doubled, MAX_BACKOFF_MS);
+  /** Starts a worker in place of one that lived so long, after a delay, which it returns in milliseconds. */
+  #forkLater(livedMs: number): number {
+    const delayMs = this.#backoff.next(livedMs);
     // A drain must not wait for this timer.
-    delay(this.#backoffMs, undefined, { signal: this.#stop.signal }).then(
+    delay(delayMs, undefined, { signal: this.#stop.signal }).then(
       () => this.fork(),
       () => {},
     );
-    return this.#backoffMs;
+    return delayMs;
   }
 }

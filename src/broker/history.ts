@@ -1,5 +1,5 @@
 import type { Channel } from '../protocol/channel.ts';
-import type { GapReason } from '../telemetry/metrics.ts';
+import type { GapReason } from '../telemetry/history-metrics.ts';
 
 export type { GapReason };
 

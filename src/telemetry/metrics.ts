@@ -1,6 +1,18 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import type { Hub } from '../hub/hub.ts';
 import type { CountedCode } from '../protocol/close-codes.ts';
+import {
+  createGaps,
+  type GapReason,
+  type MeasuredHistory,
+  registerHistory,
+} from './history-metrics.ts';
+import {
+  createReasonCounter,
+  type MetricRow,
+  registerCounterRows,
+  registerGaugeRows,
+} from './metric-rows.ts';
 
 /** What became of a `POST /broadcast`. */
 export type BroadcastResult = 'success' | 'refused' | 'failed';
@@ -16,26 +28,6 @@ export interface CountedConnection {
   readonly bufferedBytes: number;
 }
 
-const GAP_REASONS = [
-  // Nothing is kept.
-  'off',
-  // What the client sent is no position.
-  'malformed',
-  // The position is of another epoch: what was before this one is not known any more.
-  'epoch',
-  // The position was never given.
-  'future',
-  // Something that old has been dropped: by its age, or because all channels together took too many bytes.
-  'age',
-  // The channel had more messages than are kept of one.
-  'messages',
-  // More was missed than is replayed at once.
-  'limit',
-] as const;
-
-/** Why it cannot be proved that a client gets all that it missed of a channel. */
-export type GapReason = (typeof GAP_REASONS)[number];
-
 /** The parts of the server that are read at every scrape. */
 export interface MetricsSources {
   readonly hub: Hub;
@@ -48,29 +40,12 @@ export interface MetricsSources {
   readonly droppedLines: () => number;
 }
 
-/** What a history shows of itself. */
-export interface MeasuredHistory {
-  readonly entries: number;
-  readonly channels: number;
-  readonly bytes: number;
-}
-
-/** Name, help, and the function that reads the value at a scrape. */
-type MetricRow = readonly [name: string, help: string, read: () => number];
-
 /** Gauges of prom-client whose names end like counters' names; Prometheus' own check (promtool) refuses them. */
 const MISNAMED_DEFAULTS = [
   'nodejs_active_handles_total',
   'nodejs_active_requests_total',
   'nodejs_active_resources_total',
 ];
-
-/** The metrics of a process that keeps messages and serves nobody itself. */
-export function createHistoryRegistry(history: MeasuredHistory): Registry {
-  const registry = new Registry();
-  registerHistory(registry, history);
-  return registry;
-}
 
 /** Measures the server for Prometheus. What the server's state already tells is read at the scrape. */
 export class Metrics {
@@ -155,35 +130,6 @@ function registerGauges(registry: Registry, { hub, connections }: MetricsSources
   registerGaugeRows(registry, gauges);
 }
 
-function registerHistory(registry: Registry, history: MeasuredHistory): void {
-  registerGaugeRows(registry, [
-    [
-      'bifrost_history_messages',
-      'Messages kept now for clients that come back.',
-      () => history.entries,
-    ],
-    [
-      'bifrost_history_channels',
-      'Channels of which messages are kept now.',
-      () => history.channels,
-    ],
-    ['bifrost_history_bytes', 'Bytes that count towards HISTORY_BYTES now.', () => history.bytes],
-  ]);
-}
-
-function registerGaugeRows(registry: Registry, gauges: readonly MetricRow[]): void {
-  for (const [name, help, read] of gauges) {
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(read());
-      },
-    });
-  }
-}
-
 function registerCounters(
   registry: Registry,
   { hub, broker, descriptors, droppedLines }: MetricsSources,
@@ -221,17 +167,7 @@ function registerCounters(
       read.replayed,
     ],
   ];
-  for (const [name, help, read] of counters) {
-    new Counter({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
-  }
+  registerCounterRows(registry, counters);
 }
 
 function registerBroadcasts(
@@ -273,22 +209,4 @@ function createFailures(registry: Registry): Counter<'reason'> {
     name: 'bifrost_authentication_failures_total',
     help: 'Websockets closed because they could not be subscribed, by what was wrong.',
   });
-}
-
-function createGaps(registry: Registry): Counter<'reason'> {
-  return createReasonCounter(registry, GAP_REASONS, {
-    name: 'bifrost_recovery_gaps_total',
-    help: 'Channels of which a client that came back could not be given what it had missed, by the reason.',
-  });
-}
-
-function createReasonCounter(
-  registry: Registry,
-  reasons: readonly string[],
-  { name, help }: { readonly name: string; readonly help: string },
-): Counter<'reason'> {
-  const counter = new Counter({ name, help, labelNames: ['reason'], registers: [registry] });
-  // Prometheus sees the first of a reason only if the series was there with 0 before it.
-  for (const reason of reasons) counter.inc({ reason }, 0);
-  return counter;
 }
