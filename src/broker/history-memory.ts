@@ -9,6 +9,7 @@ import type {
   Recovery,
   RecoveryRequest,
 } from './history.ts';
+import { copyText, OwnTexts } from './own-texts.ts';
 
 /** What an entry counts beside the bytes of its message and its channel. */
 const ENTRY_BYTES = 256;
@@ -67,6 +68,7 @@ export class MemoryHistory implements HistoryStats {
   #newest: Entry | undefined;
   #entries = 0;
   #bytes = 0;
+  readonly #texts = new OwnTexts();
 
   /** `now` is the clock, in microseconds since 1970. It must not go back. */
   constructor(
@@ -172,22 +174,26 @@ export class MemoryHistory implements HistoryStats {
   }
 
   #keep(channel: Channel, message: string, number: number): void {
-    let record = this.#records.get(channel);
-    if (record === undefined) {
-      record = { channel, oldest: undefined, newest: undefined, entries: 0, trimmed: 0 };
-      this.#records.set(channel, record);
-    }
-    const bytes = Buffer.byteLength(message) + Buffer.byteLength(channel) + ENTRY_BYTES;
-    if (bytes > this.#maxBytes * MAX_SHARE) {
+    const record = this.#records.get(channel) ?? this.#createRecord(channel);
+    const messageBytes = Buffer.byteLength(message);
+    const ownBytes = Buffer.byteLength(channel) + ENTRY_BYTES;
+    if (messageBytes + ownBytes > this.#maxBytes * MAX_SHARE) {
       // Nothing before it can be replayed any more. An entry without a message marks the gap for as long as it matters.
-      this.#append(record, undefined, number, bytes - Buffer.byteLength(message));
+      this.#append(record, undefined, number, ownBytes);
       while (record.entries > 1) this.#trim(record);
       record.trimmed = number;
     } else {
-      this.#append(record, message, number, bytes);
+      this.#append(record, this.#texts.of(message), number, messageBytes + ownBytes);
       if (record.entries > this.#maxMessages) this.#trim(record);
     }
     while (this.#bytes > this.#maxBytes) this.#dropOldest();
+  }
+
+  #createRecord(name: Channel): ChannelRecord {
+    const channel = copyText(name) as Channel;
+    const record = { channel, oldest: undefined, newest: undefined, entries: 0, trimmed: 0 };
+    this.#records.set(channel, record);
+    return record;
   }
 
   #append(record: ChannelRecord, message: string | undefined, number: number, bytes: number): void {

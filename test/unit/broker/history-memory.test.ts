@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { GapReason } from '../../../src/broker/history.ts';
@@ -34,6 +36,13 @@ function start() {
   };
 }
 
+/** Bytes of objects that are still needed. */
+function usedHeap(): number {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  return process.memoryUsage().heapUsed;
+}
+
 describe('MemoryHistory', () => {
   it('leaves nothing behind of a channel when its last message is too old', () => {
     const { history, add, pass } = start();
@@ -52,6 +61,23 @@ describe('MemoryHistory', () => {
     for (let n = 0; n < 100; n += 1) add(`channel ${n}`, 'x'.repeat(100));
     expect(history.bytes).toBeLessThanOrEqual(MAX_BYTES);
     expect(history.bytes).toBeGreaterThan(MAX_BYTES - 500);
+  });
+
+  it('keeps of a message in a long text no more than the message', () => {
+    const history = new MemoryHistory({
+      historyMessages: 1,
+      historyMs: 1e6,
+      historyBytes: 2 ** 26,
+    });
+    const before = usedHeap();
+    for (let n = 0; n < 50; n += 1) {
+      const text = `${n} ${'x'.repeat(1_000_000)}`;
+      // Slices of this length point into the text.
+      const [channel, message] = [text.slice(0, 100) as Channel, text.slice(100, 200)];
+      history.add({ channel, message });
+    }
+    expect(history.entries).toBe(50);
+    expect(usedHeap() - before).toBeLessThan(10_000_000);
   });
 
   /**
