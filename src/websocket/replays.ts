@@ -5,6 +5,9 @@ import { encodeEnvelope } from '../protocol/messages.ts';
 /** What may wait to be written to clients that came back, in bytes, before further ones wait for their turn. */
 const MAX_WAITING_BYTES = 64 * 1_024 * 1_024;
 
+/** How long clients that come back are served in one turn of the event loop. The rest wait, so that others are served. */
+const MAX_TURN_MS = 10;
+
 /** How much of what was replayed stays encoded, in bytes, and for how long after the last replay. */
 const MAX_FRAME_BYTES = 16 * 1_024 * 1_024;
 const FRAMES_KEPT_MS = 1_000;
@@ -18,7 +21,9 @@ export class Replays {
   #forgetFrames: NodeJS.Timeout | undefined;
   #waitingBytes = 0;
   #isStarting = false;
-  /** Those who wait for room, in their order, with what they reserve. */
+  /** Undefined until one starts in this turn of the event loop. */
+  #turnEndsAt: number | undefined;
+  /** Those who wait for room or for another turn, in their order, with what they reserve. */
   readonly #queue = new Map<object, { readonly bytes: number; readonly start: () => void }>();
 
   constructor(maxWaitingBytes = MAX_WAITING_BYTES) {
@@ -31,11 +36,11 @@ export class Replays {
   }
 
   /**
-   * Reserves room and calls `start`: now, or when others have been written. `bytes` must be given back with `release`.
+   * Reserves room and calls `start`: now, or when others have been written and time is left in a turn. `bytes` must be given back with `release`.
    * One that is larger than all room gets it when nobody else has any.
    */
   reserve(owner: object, bytes: number, start: () => void): void {
-    if (this.#queue.size > 0 || !this.#hasRoom(bytes)) {
+    if (this.#queue.size > 0 || !this.#hasRoom(bytes) || this.#isTurnOver()) {
       this.#queue.set(owner, { bytes, start });
       return;
     }
@@ -55,17 +60,7 @@ export class Replays {
 
   release(bytes: number): void {
     this.#waitingBytes -= bytes;
-    // One that is done in the step in which it starts gives its room back from within `start`. Calls that nest once for
-    // each of those who wait would overflow the stack.
-    if (this.#isStarting) return;
-    this.#isStarting = true;
-    for (const [owner, next] of this.#queue) {
-      if (!this.#hasRoom(next.bytes)) break;
-      this.#queue.delete(owner);
-      this.#waitingBytes += next.bytes;
-      next.start();
-    }
-    this.#isStarting = false;
+    this.#startNext();
   }
 
   /** The envelope of a kept message. Made once for all who come back at about the same time. */
@@ -83,8 +78,33 @@ export class Replays {
     return frame;
   }
 
+  #startNext(): void {
+    // One that is done in the step in which it starts gives its room back from within `start`. Calls that nest once for
+    // each of those who wait would overflow the stack.
+    if (this.#isStarting) return;
+    this.#isStarting = true;
+    for (const [owner, next] of this.#queue) {
+      if (!this.#hasRoom(next.bytes) || this.#isTurnOver()) break;
+      this.#queue.delete(owner);
+      this.#waitingBytes += next.bytes;
+      next.start();
+    }
+    this.#isStarting = false;
+  }
+
   #hasRoom(bytes: number): boolean {
     return this.#waitingBytes === 0 || this.#waitingBytes + bytes <= this.#maxWaitingBytes;
+  }
+
+  /** False for the first one in every turn, so that there is always progress. */
+  #isTurnOver(): boolean {
+    if (this.#turnEndsAt !== undefined) return performance.now() >= this.#turnEndsAt;
+    this.#turnEndsAt = performance.now() + MAX_TURN_MS;
+    setImmediate(() => {
+      this.#turnEndsAt = undefined;
+      this.#startNext();
+    });
+    return false;
   }
 
   #clearFrames(): void {
