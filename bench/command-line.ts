@@ -14,15 +14,15 @@ const allScenarios = [...scenarios, ...trials];
 
 export const HELP = `Measures this server beside others that do the same job, one at a time.
 
-  npm run bench                        everything; takes about half an hour
-  npm run bench -- --quick             one round with small counts; takes less than two minutes
+  npm run bench                        everything; takes about an hour
+  npm run bench -- --quick             one round with small counts; takes about two minutes
   npm run bench -- --peer NAME         only this server (repeatable): ${joinNames(competitors)}
   npm run bench -- --scenario NAME     only this scenario (repeatable): ${joinNames(allScenarios)}
   npm run bench -- --against FOLDER    beside this server as built in another checkout, alternately
   npm run bench -- --rounds N          so many runs of each; ${FULL_ROUNDS} unless given, 1 with --quick
 
 The scenarios ${joinNames(trials)} are about ${bifrost.title} and run when it does.
-They compare it with a limit, with itself under other settings, or with one other server.
+They compare it with a limit, with itself under other settings, or with other servers.
 The report goes to stdout, and the figures of every run to bench/results/, as a line of JSON each.`;
 
 export interface CommandLineOptions {

@@ -23,7 +23,8 @@ async function measureBroadcasts(
   return group.broadcast(counts.measured, pace);
 }
 
-async function measureConnections(
+/** Opens connections that stay: counts are connections. */
+export async function measureConnections(
   { protocol, ports, readUsage, callSubscribers }: Testbed,
   { warmUp, measured }: Counts,
 ): Promise<ConnectionFigures> {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 /** `sysconf(_SC_CLK_TCK)`: 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -46,6 +46,18 @@ function readRssBytes(pid: number): number {
   } catch {
     return 0;
   }
+}
+
+/** Forgets the peak of the resident memory of process `pid` so far (proc_pid_clear_refs(5)). Linux only. */
+export function resetPeakRss(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
+
+/** The highest resident memory of process `pid` since `resetPeakRss`. Linux only. */
+export function readPeakRssBytes(pid: number): number {
+  const [, kibibytes] =
+    /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+  return Number(kibibytes) * 1_024;
 }
 
 /** Process `pid` and its descendants. */

@@ -9,7 +9,7 @@ import { describeEnvironment } from './environment.ts';
 import type { Figures } from './figures.ts';
 import { installCompetitors } from './install-competitors.ts';
 import { measureScenario } from './measure-scenario.ts';
-import { createPairedReport } from './report/paired-report.ts';
+import { createPairedReport, createPairedTrialReport } from './report/paired-report.ts';
 import { createScenarioReport, type ScenarioRun } from './report/scenario-report.ts';
 import { createTrialReport, type TrialRun } from './report/trial-report.ts';
 import { runnableCompetitors, runnableScenarios } from './requirements.ts';
@@ -61,6 +61,25 @@ function createTasks(options: CommandLineOptions, collected: CollectedRuns): rea
   );
 }
 
+function isMeasuredOnce({ scenario }: Task): boolean {
+  return scenario.kind === 'trial' && scenario.isMeasuredOnce === true;
+}
+
+/** The tasks of a round, one after another. Those of a group are run at the same time. */
+function scheduleRound(
+  tasks: readonly Task[],
+  round: number,
+  quick: boolean,
+): readonly (readonly Task[])[] {
+  const timed = tasks.filter((task) => !isMeasuredOnce(task));
+  const once = round === 1 ? tasks.filter(isMeasuredOnce) : [];
+  // What is measured later in a round may find the machine in another state, so the order alternates.
+  const inOrder = round % 2 === 1 ? timed : timed.toReversed();
+  const groups = inOrder.map((task) => [task]);
+  // They mostly wait, and a check that they run must not take minutes.
+  return quick ? [...groups, once] : [...groups, ...once.map((task) => [task])];
+}
+
 /** Runs every task once a round, and writes the figures of each run to `resultsFile` as a line of JSON. */
 async function runRounds(
   tasks: readonly Task[],
@@ -69,14 +88,14 @@ async function runRounds(
   common: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   for (let round = 1; round <= rounds; round++) {
-    // What is measured later in a round may find the machine in another state, so the order alternates.
-    for (const { scenario, subject, run } of round % 2 === 1 ? tasks : tasks.toReversed()) {
+    const runTask = async ({ scenario, subject, run }: Task) => {
       const counts = countsOf(scenario, quick);
       console.error(`round ${round} of ${rounds}: ${scenario.title}: ${subject.title}`);
       const figures = await run(counts);
       const line = { ...common, round, scenario: scenario.name, peer: subject.name };
       appendFileSync(resultsFile, `${JSON.stringify({ ...line, ...counts, ...figures })}\n`);
-    }
+    };
+    for (const group of scheduleRound(tasks, round, quick)) await Promise.all(group.map(runTask));
   }
 }
 
@@ -108,6 +127,7 @@ async function main(): Promise<void> {
     ...(collected.scenarios.length === 0 ? [] : [createScenarioReport(collected.scenarios)]),
     ...createPairedReport(collected.scenarios),
     ...(collected.trials.length === 0 ? [] : [createTrialReport(collected.trials)]),
+    ...createPairedTrialReport(collected.trials),
     setup,
   ];
   console.log(reports.join('\n\n'));

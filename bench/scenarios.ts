@@ -4,6 +4,8 @@ import type { Pace } from './load/publisher-process.ts';
 export interface Counts {
   readonly warmUp: number;
   readonly measured: number;
+  /** How many times as fast as in life the clock of the scenario goes. 1 unless given. */
+  readonly speed?: number;
 }
 
 /** What scenarios and trials have in common. */

@@ -46,7 +46,11 @@ export interface Testbed {
   readonly callPublisher: CallChild<PublisherProcedures>;
 }
 
-function startServer({ command, env, core = 'server' }: ServerSetup, port: number): ServerProcess {
+/** Starts a server process on `port`. It is ready when its `untilReady` resolves. */
+export function startServer(
+  { command, env, core = 'server' }: ServerSetup,
+  port: number,
+): ServerProcess {
   const common = { PORT: String(port), HOST: '127.0.0.1', JWT_SECRET: SECRET };
   return new ServerProcess({
     command: [...launcherFor(core), ...command],

@@ -4,7 +4,7 @@ import jwt from 'jsonwebtoken';
 import { Server } from 'socket.io';
 import { createPostServer } from './post-server.js';
 
-const { PORT, HOST, JWT_SECRET } = process.env;
+const { PORT, HOST, JWT_SECRET, RECOVERY } = process.env;
 const key = createSecretKey(JWT_SECRET, 'utf8');
 
 function verify(token) {
@@ -27,7 +27,12 @@ function emitToUsers(body) {
 }
 
 const server = createPostServer({ '/broadcast': broadcast, '/emit-to-users': emitToUsers });
-const io = new Server(server, { transports: ['websocket'], serveClient: false });
+const io = new Server(server, {
+  transports: ['websocket'],
+  serveClient: false,
+  // With its defaults, Socket.IO keeps what was sent to a client that is away for two minutes.
+  ...(RECOVERY === 'true' && { connectionStateRecovery: {} }),
+});
 io.use((socket, next) => {
   try {
     socket.data.channels = verify(socket.handshake.auth.token).channels;

@@ -1,5 +1,5 @@
 /** The opcodes that a subscriber receives (RFC 6455 §5.2). That of a compressed message includes RSV1 (RFC 7692 §6). */
-export const opcodes = { text: 1, compressedText: 0x41, ping: 9, pong: 10 } as const;
+export const opcodes = { text: 1, compressedText: 0x41, close: 8, ping: 9, pong: 10 } as const;
 
 export const FIN = 0x80;
 

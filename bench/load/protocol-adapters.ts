@@ -18,6 +18,13 @@ const bifrost: ProtocolAdapter = {
   decode: (text) => JSON.parse(text),
 };
 
+/** The protocol of this server for a client that asks for positions: messages come in an envelope. */
+const bifrostPositioned: ProtocolAdapter = {
+  ...bifrost,
+  authenticate: (token) => JSON.stringify({ event: 'authenticate', data: token, since: null }),
+  decode: (text) => JSON.parse(text).data,
+};
+
 /** Engine.IO 4 over a websocket, and those packets of Socket.IO 5 that a subscriber needs. */
 const socketIo: ProtocolAdapter = {
   path: '/socket.io/?EIO=4&transport=websocket',
@@ -29,6 +36,6 @@ const socketIo: ProtocolAdapter = {
   },
 };
 
-export const protocolAdapters = { bifrost, socketIo } as const;
+export const protocolAdapters = { bifrost, bifrostPositioned, socketIo } as const;
 
 export type ProtocolName = keyof typeof protocolAdapters;

@@ -2,7 +2,16 @@ import { batchTrial } from './batch-trial.ts';
 import { clusterTrial } from './cluster-trial.ts';
 import { compressionMemoryTrial, compressionTrial } from './compression-trials.ts';
 import { eventLoopTrial } from './event-loop-trial.ts';
+import {
+  historyToOneTrial,
+  historyTrial,
+  idleMemoryTrial,
+  positionedTrial,
+} from './history-trials.ts';
+import { jitterTrial } from './jitter-trial.ts';
+import { keptChannelsTrial } from './kept-channels-trial.ts';
 import { publisherTrial } from './publisher-trial.ts';
+import { recoveryTrial } from './recovery-trial.ts';
 import { redisTrial } from './redis-trial.ts';
 import type { Trial } from './trial.ts';
 
@@ -15,4 +24,11 @@ export const trials: readonly Trial[] = [
   compressionMemoryTrial,
   redisTrial,
   clusterTrial,
+  historyTrial,
+  historyToOneTrial,
+  positionedTrial,
+  idleMemoryTrial,
+  recoveryTrial,
+  keptChannelsTrial,
+  jitterTrial,
 ];

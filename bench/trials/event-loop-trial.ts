@@ -22,16 +22,20 @@ interface EventLoopDelay {
 }
 
 /** The event loop delay of a server with `event-loop-delay-probe.js` since the last call. */
-async function takeEventLoopDelay({ child }: ServerProcess): Promise<EventLoopDelay> {
+export async function takeEventLoopDelay({ child }: ServerProcess): Promise<EventLoopDelay> {
   const written = once(child.stderr as Readable, 'data');
   child.kill('SIGUSR2');
   const [line] = await written;
   return JSON.parse(String(line)) as EventLoopDelay;
 }
 
-const bifrost = bifrostSetup('Bifröst', {
-  command: bifrostCommand('--import', import.meta.resolve('./event-loop-delay-probe.js')),
-});
+/** Starts this server with `event-loop-delay-probe.js`. */
+export const PROBED_COMMAND = bifrostCommand(
+  '--import',
+  import.meta.resolve('./event-loop-delay-probe.js'),
+);
+
+const bifrost = bifrostSetup('Bifröst', { command: PROBED_COMMAND });
 
 function measure(setup: ServerSetup, counts: Counts): Promise<Figures> {
   return withTestbed(setup, async (testbed) => {

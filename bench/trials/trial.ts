@@ -26,6 +26,8 @@ export interface TrialRow {
   readonly max?: number;
   /** The lowest ratio to the baseline that passes. */
   readonly min?: number;
+  /** Whether to show the ratios of the pairs of runs too, of which each is made in one round. */
+  readonly isPaired?: boolean;
 }
 
 /** A scenario that holds this server to a limit, or compares it with itself or one other under other settings. */
@@ -35,6 +37,11 @@ export interface Trial extends ScenarioBase {
   maxConnections(counts: Counts): number;
   /** What this machine lacks, undefined when nothing. */
   missingRequirement?(): string | undefined;
+  /**
+   * True when a run takes minutes, and its figures do not depend on how fast the machine is: how many messages arrive, how
+   * much memory they take. It is measured in the first round only, with `--quick` while others of this kind are.
+   */
+  readonly isMeasuredOnce?: boolean;
   /** Measured one after another in every round. The report is about the first. */
   readonly variants: readonly [TrialVariant, ...TrialVariant[]];
   readonly rows: readonly TrialRow[];
