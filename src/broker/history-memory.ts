@@ -1,7 +1,7 @@
-import { randomInt } from 'node:crypto';
 import type { Channel } from '../protocol/channel.ts';
 import { encodePosition, type Position, parsePosition } from '../protocol/position.ts';
 import type { Publication } from '../protocol/publishing.ts';
+import { createEpoch } from './epoch.ts';
 import type {
   GapReason,
   HistoryStats,
@@ -252,13 +252,6 @@ export class MemoryHistory implements HistoryStats {
   #clock(): number {
     return Math.floor(this.#now());
   }
-}
-
-const EPOCH_LETTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-
-/** 8 random letters and digits. */
-function createEpoch(): string {
-  return Array.from({ length: 8 }, () => EPOCH_LETTERS[randomInt(EPOCH_LETTERS.length)]).join('');
 }
 
 /** Set by the wall clock once, at the start of the process, and never back. */
