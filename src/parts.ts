@@ -112,8 +112,14 @@ function connectBroker(
     const dropped = broker.malformedTexts;
     log.warn({ topic, dropped }, 'dropped a message of another program under BROKER_PREFIX');
   });
+  const logWithoutHistory = rateLimited(MINUTE_MS, () => {
+    log.warn(
+      'a node without HISTORY=redis publishes under the same BROKER_PREFIX: its broadcasts are not kept, and clients that come back miss them without notice',
+    );
+  });
   const broker = new DistributedBroker(hub, bus, {
     onMalformed: logMalformed,
+    onWithoutHistory: config.history === 'redis' ? logWithoutHistory : undefined,
     prefix: config.brokerPrefix,
     isWriting,
     onLoss: () => connections.suspendPositioned(),

@@ -173,7 +173,10 @@ async function createBus(
   }
   // Loaded on demand: the Redis client is larger than everything else together.
   const { RedisBus } = await import('./broker/redis/redis-bus.ts');
-  return new RedisBus({ url: config.redisUrl, prefix: config.brokerPrefix, log, onUnusable });
+  const { redisUrl: url, brokerPrefix: prefix, historyMessages, historyMs } = config;
+  const history =
+    config.history === 'redis' ? { messages: historyMessages, ageMs: historyMs } : undefined;
+  return new RedisBus({ url, prefix, history, log, onUnusable });
 }
 
 /**

@@ -40,6 +40,8 @@ export interface DistributedBrokerOptions {
   readonly onLoss?: () => void;
   /** Called for every text under the prefix that no node can have written. It was dropped. */
   readonly onMalformed: (topic: string) => void;
+  /** Called for every broadcast of a node that does not keep it in Redis, where this one does. */
+  readonly onWithoutHistory?: (() => void) | undefined;
 }
 
 /**
@@ -68,14 +70,13 @@ export class DistributedBroker implements Broker, BusListener {
   #malformedTexts = 0;
   #isUp = false;
   #isAvailable = false;
+  /** Whether the bus cannot keep what is published. */
+  #isFull = false;
   /** Raised by every loss of the bus and by `close`. What was begun under an earlier number is dropped. */
   #epoch = 0;
 
-  constructor(
-    hub: Hub,
-    bus: Bus,
-    { prefix, isWriting, onChange, onLoss, onMalformed }: DistributedBrokerOptions,
-  ) {
+  constructor(hub: Hub, bus: Bus, options: DistributedBrokerOptions) {
+    const { prefix, isWriting, onChange, onLoss, onMalformed, onWithoutHistory } = options;
     this.#hub = hub;
     this.#bus = bus;
     this.#positions = new PositionTracker(hub);
@@ -92,7 +93,12 @@ export class DistributedBroker implements Broker, BusListener {
       // If the bus is lost now, so is the answer. The bus reports its loss, and the node that asked has a deadline.
       bus.publish(nodeTopics + node, text).catch(() => {});
     });
-    this.#incoming = new IncomingBroadcasts(this.#positions, this.#queue, this.#answers);
+    this.#incoming = new IncomingBroadcasts(
+      this.#positions,
+      this.#queue,
+      this.#answers,
+      onWithoutHistory,
+    );
     this.#outgoing = new OutgoingBroadcasts(bus, this.#surveys, this.#node, this.#channelTopics);
     this.#stats = new StatsSurvey(this.#surveys, hub, (id) =>
       bus.publish(this.#statsTopic, encodeStatsRequest(this.#node, id)),
@@ -101,7 +107,7 @@ export class DistributedBroker implements Broker, BusListener {
   }
 
   get isAvailable(): boolean {
-    return this.#isAvailable;
+    return this.#isAvailable && !this.#isFull;
   }
 
   get hasHistory(): boolean {
@@ -145,12 +151,12 @@ export class DistributedBroker implements Broker, BusListener {
   }
 
   async publish(publication: Publication): Promise<Published> {
-    if (!this.#isAvailable) throw new BrokerUnavailable();
+    if (!this.isAvailable) throw new BrokerUnavailable();
     return this.#outgoing.publish(publication);
   }
 
   async publishBatch(batch: PublicationBatch): Promise<PublishedBatch> {
-    if (!this.#isAvailable) throw new BrokerUnavailable();
+    if (!this.isAvailable) throw new BrokerUnavailable();
     return this.#outgoing.publishBatch(batch);
   }
 
@@ -174,6 +180,7 @@ export class DistributedBroker implements Broker, BusListener {
 
   down(): void {
     this.#isUp = false;
+    this.#isFull = false;
     this.#epoch += 1;
     this.#interests.unconfirmAll();
     if (this.#bus.hasHistory) {
@@ -187,6 +194,10 @@ export class DistributedBroker implements Broker, BusListener {
   recovered(id: number, recovery: BusRecovery): void {
     this.#positions.reach(recovery.position, this.#queue);
     this.#recoveries.receive(id, recovery);
+  }
+
+  full(isFull: boolean): void {
+    this.#isFull = isFull;
   }
 
   reached(position: string): void {

@@ -135,6 +135,8 @@ export interface BusListener {
   message(topic: string, text: string): void;
   /** The answer to `recover`, called in the very step in which the bus has come to it, never a microtask later. */
   recovered(id: number, recovery: BusRecovery): void;
+  /** The bus cannot keep anything now, and so refuses to publish, or can again. Everything else goes on. */
+  full(isFull: boolean): void;
   /** Everything up to this position has been given to this listener. Called every few seconds, with history only. */
   reached(position: string): void;
 }

@@ -11,10 +11,20 @@ export class IncomingBroadcasts {
   readonly #queue: DeliveryQueue;
   readonly #answers: Answers;
   readonly #counts: BatchCounts;
+  readonly #onWithoutHistory: (() => void) | undefined;
 
-  /** `sink` is where the queue hands publications to. */
-  constructor(sink: PublicationSink, queue: DeliveryQueue, answers: Answers) {
+  /**
+   * `sink` is where the queue hands publications to. `onWithoutHistory` is called for every broadcast that was not
+   * published through a history in Redis.
+   */
+  constructor(
+    sink: PublicationSink,
+    queue: DeliveryQueue,
+    answers: Answers,
+    onWithoutHistory?: (() => void) | undefined,
+  ) {
     this.#sink = sink;
+    this.#onWithoutHistory = onWithoutHistory;
     this.#queue = queue;
     this.#answers = answers;
     this.#counts = new BatchCounts((node, id, counts) => answers.giveCounts(node, id, counts));
@@ -25,6 +35,7 @@ export class IncomingBroadcasts {
     const broadcast = parseBroadcast(text);
     if (broadcast === undefined) return false;
     const { node, id, message } = broadcast;
+    if (!broadcast.isFromHistory) this.#onWithoutHistory?.();
     if ('index' in broadcast) {
       const { index, position } = broadcast;
       const publication = { channel, message, position };

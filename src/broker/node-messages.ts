@@ -6,9 +6,14 @@ export interface SentBroadcast {
   readonly id: number;
   /** The JSON text that subscribers receive. */
   readonly message: string;
+  /** Whether it was published through a history in Redis. */
+  readonly isFromHistory: boolean;
 }
 
-/** A broadcast of a batch on its way to the nodes: `node id:index message`, or `node id:index@position message`. */
+/**
+ * A broadcast of a batch on its way to the nodes: `node id:index message`, or `node id:index@position message`. From a
+ * history in Redis it has the sign also when it has no position.
+ */
 export interface SentBatchItem extends SentBroadcast {
   /** Its place in the batch. */
   readonly index: number;
@@ -53,7 +58,7 @@ const NUMBER = '(?:0|[1-9][0-9]{0,14})';
 const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
 const INDEX = '(?:0|[1-9][0-9]{0,2})';
 const POSITION = '[0-9A-Za-z]{8}\\.[0-9]{1,16}';
-const BROADCAST_HEADER = new RegExp(`^(${UUID}) (${NUMBER})(?::(${INDEX})(?:@(${POSITION}))?)? `);
+const BROADCAST_HEADER = new RegExp(`^(${UUID}) (${NUMBER})(?::(${INDEX})(@(${POSITION})?)?)? `);
 const STATS_REQUEST = new RegExp(`^(${UUID}) (${NUMBER})$`);
 const ANSWER = new RegExp(`^${NUMBER}(?: ${NUMBER}){1,8}$`);
 const BATCH_ANSWER = new RegExp(`^${NUMBER}(?: ${INDEX}:${NUMBER}){1,1000}$`);
@@ -93,10 +98,10 @@ export function encodeAnswer(id: number, numbers: readonly number[]): string {
 export function parseBroadcast(text: string): SentBroadcast | SentBatchItem | undefined {
   const header = BROADCAST_HEADER.exec(text);
   if (header === null) return undefined;
-  const [{ length }, node = '', id, index, position] = header;
+  const [{ length }, node = '', id, index, sign, position] = header;
   const message = text.slice(length);
   if (!isBraced(message)) return undefined;
-  const broadcast = { node, id: Number(id), message };
+  const broadcast = { node, id: Number(id), message, isFromHistory: sign !== undefined };
   return index === undefined ? broadcast : { ...broadcast, index: Number(index), position };
 }
 

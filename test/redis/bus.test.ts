@@ -16,6 +16,7 @@ async function openBus(url: string) {
       down: () => {},
       recovered: () => {},
       reached: () => {},
+      full: () => {},
       message: (topic, text) => messages.push(`${topic} ${text}`),
     });
   });

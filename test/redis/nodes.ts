@@ -1,9 +1,11 @@
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { RedisBus } from '../../src/broker/redis/redis-bus.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { freePort } from '../support/free-port.ts';
 import { RedisServer } from '../support/redis.ts';
 import { startServer, type TestServer } from '../support/server.ts';
+import { SECRET } from '../support/tokens.ts';
 
 /** A Redis that is there until the test ends. `args` are further settings of its command line. */
 export async function startRedis(...args: string[]): Promise<RedisServer> {
@@ -60,9 +62,15 @@ export async function startNode(
   env: Record<string, string> = {},
 ): Promise<Node> {
   const book = new LogBook();
+  const { brokerPrefix, history, historyMessages, historyMs } = loadConfig({
+    JWT_SECRET: SECRET,
+    REDIS_URL: url,
+    ...env,
+  });
   const bus = new RedisBus({
     url,
-    prefix: env['BROKER_PREFIX'] ?? 'bifrost:',
+    prefix: brokerPrefix,
+    history: history === 'redis' ? { messages: historyMessages, ageMs: historyMs } : undefined,
     log: book.log,
     onUnusable: (reason) => book.log.fatal(reason),
   });
@@ -83,7 +91,7 @@ export async function startNode(
 
 /** Servers of this process that are all connected to that Redis. */
 export async function startNodes(
-  redis: RedisServer,
+  redis: { readonly url: string },
   count: number,
   env: Record<string, string> = {},
 ): Promise<readonly [Node, ...Node[]]> {

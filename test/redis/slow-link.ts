@@ -5,19 +5,21 @@ import { freePort } from '../support/free-port.ts';
 /** A way to Redis that can hold back what Redis says: distance, made to order. */
 export class SlowLink {
   readonly port: number;
+  #target: number;
   #holdFrom: string | undefined;
   readonly #held: { socket: Socket; bytes: Buffer }[] = [];
   #wake: (() => void) | undefined;
 
-  private constructor(port: number) {
+  private constructor(port: number, target: number) {
     this.port = port;
+    this.#target = target;
   }
 
   static async to(redisPort: number): Promise<SlowLink> {
-    const link = new SlowLink(await freePort());
+    const link = new SlowLink(await freePort(), redisPort);
     const sockets = new Set<Socket>();
     const server = createServer((near) => {
-      const far = openConnection(redisPort, '127.0.0.1');
+      const far = openConnection(link.#target, '127.0.0.1');
       for (const [one, other] of [
         [near, far],
         [far, near],
@@ -40,6 +42,11 @@ export class SlowLink {
     return `redis://127.0.0.1:${this.port}`;
   }
 
+  /** Leads to another Redis from now on: connections that are open stay where they are. */
+  leadTo(redisPort: number): void {
+    this.#target = redisPort;
+  }
+
   /** Holds back the first reply that has this text, and all that follows it. */
   holdFrom(text: string): void {
     this.#holdFrom = text;
@@ -57,6 +64,12 @@ export class SlowLink {
   release(): void {
     this.#holdFrom = undefined;
     for (const { socket, bytes } of this.#held.splice(0)) socket.write(bytes);
+  }
+
+  /** Loses what is held back. */
+  drop(): void {
+    this.#holdFrom = undefined;
+    this.#held.length = 0;
   }
 
   #carry(socket: Socket, chunk: Buffer): void {

@@ -18,10 +18,17 @@ export function isRefusal(error: unknown): error is ErrorReply {
   return error instanceof ErrorReply;
 }
 
-/** False too when Redis refuses to say: managed services may forbid `INFO`. */
-export async function isCluster(client: RedisClient): Promise<boolean> {
-  const info = await unlessRefused(() => client.info('cluster'));
-  return info?.includes('cluster_enabled:1') === true;
+/**
+ * Whether Redis refused because it takes no writes at the moment: out of memory, a disk that cannot be written, too few
+ * replicas. Publishing and subscribing go on.
+ */
+export function isWriteRefusal(error: unknown): error is ErrorReply {
+  return isRefusal(error) && /\b(?:OOM|MISCONF|NOREPLICAS) /.test(error.message);
+}
+
+/** Redis' error about an unknown command repeats its arguments: the message, which must stay out of the log. */
+export function withoutArguments({ message }: Error): string {
+  return message.replace(/, with args beginning with:.*/s, '');
 }
 
 /** Asks one Redis for its role in replication, in the first of two ways that it does not refuse. */

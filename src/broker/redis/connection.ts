@@ -1,8 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { BatchOutcome, BusBatch } from '../bus.ts';
-import { REMEMBERED_MS } from '../request-memory.ts';
-import { createRedisClient, isCluster, isRefusal, type RedisClient, RoleProbe } from './client.ts';
-import { PUBLISH_BATCH, runScript } from './scripts.ts';
+import type { BatchOutcome, BusBatch, BusListener, BusRecoveryRequest } from '../bus.ts';
+import {
+  createRedisClient,
+  isRefusal,
+  isWriteRefusal,
+  type RedisClient,
+  RoleProbe,
+  withoutArguments,
+} from './client.ts';
+import { type HistoryLimits, RedisHistory } from './history.ts';
+import { HistoryTicker } from './history-ticker.ts';
+import { findObstacle } from './requirements.ts';
+import { publishBatch } from './scripts.ts';
 import { RedisSubscriptions } from './subscriptions.ts';
 
 /** A dead connection that TCP does not report is detected within their sum. */
@@ -18,11 +27,17 @@ const NO_ANSWER = new Error('Redis does not answer');
 export interface RedisConnectionOptions {
   /** `redis://` or `rediss://` */
   readonly url: string;
-  readonly onMessage: (text: string, topic: string) => void;
+  /** What every key begins with. */
+  readonly prefix: string;
+  /** Undefined when nothing is kept. */
+  readonly history: HistoryLimits | undefined;
+  readonly listener: Pick<BusListener, 'message' | 'reached' | 'recovered'>;
   /** Called when Redis refuses to say whether it is a master, maybe again with every ping. */
   readonly onUnknownRole: () => void;
   /** Called when Redis refuses a command that only batches need. */
   readonly onRefusal: (error: Error) => void;
+  /** Called when Redis begins to refuse to keep anything, with the reason, and with undefined when it keeps it again. */
+  readonly onFull: (error: Error | undefined) => void;
 }
 
 /** A node's session at Redis, until it is lost: two connections, since a subscribed one can do nothing else. */
@@ -34,32 +49,60 @@ export class RedisConnection {
   readonly #subscriptions: RedisSubscriptions;
   readonly #onUnknownRole: () => void;
   readonly #onRefusal: (error: Error) => void;
+  readonly #history: RedisHistory | undefined;
+  readonly #ticker: HistoryTicker | undefined;
   #unansweredLength = 0;
 
-  constructor({ url, onMessage, onUnknownRole, onRefusal }: RedisConnectionOptions) {
+  constructor(options: RedisConnectionOptions) {
+    const { url, prefix, history: limits, listener } = options;
     this.#publisher = this.#createClient(url);
     this.#subscriber = this.#createClient(url);
     this.#roles = this.#clients.map((client) => new RoleProbe(client));
+    const history = limits && new RedisHistory({ client: this.#publisher, prefix, limits });
+    this.#history = history;
+    this.#ticker =
+      history &&
+      new HistoryTicker({
+        history,
+        ageMs: limits.ageMs,
+        lost: this.#lost.signal,
+        onFailure: (error) => this.#failed('EVALSHA', error),
+        onFull: options.onFull,
+      });
+    const onMessage = (text: string, topic: string) => {
+      const isTaken = topic === history?.topic && history.receive(text, listener);
+      if (!isTaken) listener.message(topic, text);
+    };
     this.#subscriptions = new RedisSubscriptions(this.#subscriber, onMessage, (command, error) =>
       this.#failed(command, error),
     );
-    this.#onUnknownRole = onUnknownRole;
-    this.#onRefusal = onRefusal;
+    this.#onUnknownRole = options.onUnknownRole;
+    this.#onRefusal = options.onRefusal;
   }
 
-  /** Connects. Resolves to whether a master, or a cluster, is there; rejects with the reason when neither is. */
-  async open(): Promise<'master' | 'cluster'> {
+  /**
+   * Connects. Resolves when a master is there, or to the reason why this Redis can never be used; rejects with the
+   * reason when it cannot be used now.
+   */
+  async open(): Promise<string | undefined> {
+    const history = this.#history;
     return this.#within(CONNECT_TIMEOUT_MS, async () => {
       await Promise.all(this.#clients.map((client) => client.connect()));
-      if (await isCluster(this.#publisher)) return 'cluster';
+      const obstacle = await findObstacle(this.#publisher, { history: history !== undefined });
+      if (obstacle !== undefined) return obstacle;
       await this.#check();
+      if (history !== undefined) {
+        await this.#subscriptions.subscribe([history.topic]);
+        await this.#openHistory(history);
+      }
       this.#lost.signal.throwIfAborted();
-      return 'master';
+      return undefined;
     });
   }
 
   /** Checks both connections from time to time, and rejects with the reason when they are lost. */
   async watch(): Promise<never> {
+    void this.#ticker?.run();
     for (;;) {
       // A loss ends the delay early; the check below rejects with its reason.
       await delay(PING_INTERVAL_MS, undefined, { signal: this.#lost.signal }).catch(() => {});
@@ -82,19 +125,17 @@ export class RedisConnection {
 
   /** `key` is of the batch's `jti`. A refusal of the script is no loss: other broadcasts get through. */
   async publishBatch(batch: BusBatch, key: string | undefined): Promise<BatchOutcome> {
-    const topics = batch.topics.flatMap((topic, at) => [topic, String(batch.textOf[at])]);
-    const values = [batch.head, String(REMEMBERED_MS), String(batch.texts.length), ...batch.texts];
-    const length = values.reduce((sum, value) => sum + value.length, 0);
-    const reached = await this.#whileUnanswered(length, () =>
-      this.#refusable(() =>
-        runScript(this.#publisher, PUBLISH_BATCH, {
-          keys: key === undefined ? [] : [key],
-          arguments: [...values, ...topics],
-        }),
+    const sum = batch.texts.reduce((total, text) => total + text.length, 0);
+    return this.#whileUnanswered(sum, () =>
+      this.#refusable(
+        () => this.#history?.publish(batch, key) ?? publishBatch(this.#publisher, batch, key),
       ),
     );
-    if (typeof reached !== 'number') throw new Error('Redis answered a script with no number');
-    return reached < 0 ? 'duplicate' : { reached, position: undefined };
+  }
+
+  /** The answer comes to the listener. Rejects when there is none. */
+  async recover(id: number, request: BusRecoveryRequest): Promise<void> {
+    await this.#refusable(async () => this.#history?.recover(id, request));
   }
 
   /** Overwrites the value of a key that is still there, for as long as it lives. */
@@ -160,6 +201,15 @@ export class RedisConnection {
     );
   }
 
+  async #openHistory(history: RedisHistory): Promise<void> {
+    try {
+      await history.open();
+    } catch (error) {
+      this.#failed('EVALSHA', error);
+      throw error;
+    }
+  }
+
   /** Counts what is sent until it is answered. Rejects, without sending, when too much waits already. */
   async #whileUnanswered<T>(length: number, send: () => Promise<T>): Promise<T> {
     const total = this.#unansweredLength + length;
@@ -179,6 +229,7 @@ export class RedisConnection {
     } catch (error) {
       // A master that has become a replica refuses to write; what it publishes reaches no node elsewhere.
       if (!isRefusal(error) || error.message.includes('READONLY')) this.#failed('EVALSHA', error);
+      else if (this.#ticker !== undefined && isWriteRefusal(error)) this.#ticker.refused(error);
       else this.#onRefusal(new Error(`a batch was refused: ${withoutArguments(error)}`));
       throw error;
     }
@@ -197,9 +248,4 @@ export class RedisConnection {
       clearTimeout(timeout);
     }
   }
-}
-
-/** Redis' error about an unknown command repeats its arguments: the message, which must stay out of the log. */
-function withoutArguments({ message }: Error): string {
-  return message.replace(/, with args beginning with:.*/s, '');
 }

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../../telemetry/log.ts';
-import type { BatchOutcome, Bus, BusBatch, BusListener } from '../bus.ts';
+import type { BatchOutcome, Bus, BusBatch, BusListener, BusRecoveryRequest } from '../bus.ts';
 import { ANSWER_WITHIN_MS } from '../request-memory.ts';
 import { RedisConnection } from './connection.ts';
+import type { HistoryLimits } from './history.ts';
 
 /** Attempts to connect are this far apart, doubling, with up to as much again at random. */
 const MIN_BACKOFF_MS = 100;
@@ -16,6 +17,8 @@ export interface RedisBusOptions {
   readonly url: string;
   /** What every key begins with. */
   readonly prefix: string;
+  /** What is kept of each channel. Undefined when nothing is. */
+  readonly history?: HistoryLimits | undefined;
   readonly log: Log;
   /** Called when this Redis can never be used. */
   readonly onUnusable: (reason: string) => void;
@@ -26,28 +29,39 @@ const CLOSED = new Error('the Redis bus is closed');
 
 /** Redis' or Valkey's pub/sub. */
 export class RedisBus implements Bus {
-  readonly hasHistory = false;
   readonly #url: string;
   readonly #prefix: string;
+  readonly #history: HistoryLimits | undefined;
   readonly #log: Log;
   readonly #onUnusable: (reason: string) => void;
   readonly #closing = new AbortController();
   readonly #logFailure: (error: unknown) => void;
   readonly #logRefusal: (error: unknown) => void;
+  readonly #logFull: (error: unknown) => void;
   /** The newest connection, which may still be opening. */
   #attempt: RedisConnection | undefined;
   /** The connection that carries texts. */
   #connection: RedisConnection | undefined;
   #running: Promise<void> = Promise.resolve();
   #isRoleUnknown = false;
+  #wasConnected = false;
 
-  constructor({ url, prefix, log, onUnusable }: RedisBusOptions) {
+  constructor({ url, prefix, history, log, onUnusable }: RedisBusOptions) {
     this.#url = url;
     this.#prefix = prefix;
+    this.#history = history;
     this.#log = log;
     this.#onUnusable = onUnusable;
     this.#logFailure = createFailureLog(log, 'Redis connection lost, reconnecting');
     this.#logRefusal = createFailureLog(log, 'Redis refused a command');
+    this.#logFull = createFailureLog(
+      log,
+      'Redis takes no writes, refusing broadcasts with 503; if it is out of memory, raise its maxmemory or lower HISTORY_MESSAGES or HISTORY_SECONDS',
+    );
+  }
+
+  get hasHistory(): boolean {
+    return this.#history !== undefined;
   }
 
   open(listener: BusListener): void {
@@ -63,8 +77,8 @@ export class RedisBus implements Bus {
     return this.#connection?.publishBatch(batch, key) ?? Promise.reject(AWAY);
   }
 
-  recover(): Promise<void> {
-    return Promise.reject(AWAY);
+  recover(id: number, request: BusRecoveryRequest): Promise<void> {
+    return this.#connection?.recover(id, request) ?? Promise.reject(AWAY);
   }
 
   storeAnswer(jti: string, answer: string): void {
@@ -130,19 +144,24 @@ export class RedisBus implements Bus {
     let upSince = Number.POSITIVE_INFINITY;
     const connection = new RedisConnection({
       url: this.#url,
-      onMessage: (text, topic) => listener.message(topic, text),
+      prefix: this.#prefix,
+      history: this.#history,
+      listener,
       onUnknownRole: () => this.#warnOfUnknownRole(),
       onRefusal: this.#logRefusal,
+      onFull: (error) => this.#setFull(listener, error),
     });
     this.#attempt = connection;
     try {
-      if ((await connection.open()) === 'cluster') {
+      const obstacle = await connection.open();
+      if (obstacle !== undefined) {
+        // A server that has been in use waits for a Redis that it can use again.
+        if (this.#wasConnected) throw new Error(obstacle);
         this.#closing.abort();
-        this.#onUnusable(
-          'REDIS_URL names a Redis Cluster, whose PUBLISH counts one of its nodes only',
-        );
+        this.#onUnusable(obstacle);
         return 0;
       }
+      this.#wasConnected = true;
       this.#connection = connection;
       this.#log.info('Redis connected');
       upSince = performance.now();
@@ -159,6 +178,12 @@ export class RedisBus implements Bus {
       }
     }
     return performance.now() - upSince;
+  }
+
+  #setFull(listener: BusListener, error: Error | undefined): void {
+    if (error === undefined) this.#log.info('Redis takes writes again');
+    else this.#logFull(error);
+    listener.full(error !== undefined);
   }
 
   #warnOfUnknownRole(): void {

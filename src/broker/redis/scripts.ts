@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { BatchOutcome, BusBatch } from '../bus.ts';
+import { REMEMBERED_MS } from '../request-memory.ts';
 import { isRefusal, type RedisClient } from './client.ts';
 
 /** A script that Redis keeps by its SHA-1. */
@@ -13,7 +15,7 @@ export interface RedisScript {
  * KEYS[1]: of the `jti`, absent without one. ARGV: the head of every text, the milliseconds that the `jti` is kept, the
  * number of texts, the texts, and for each topic its name and the number of its text.
  */
-export const PUBLISH_BATCH = createScript(`
+const PUBLISH_BATCH = createScript(`
 if KEYS[1] then
   if redis.call('EXISTS', KEYS[1]) == 1 then return -1 end
   -- The first write of a script is the one that Redis refuses when it is out of memory: nothing is published then.
@@ -27,6 +29,21 @@ for at = first, #ARGV, 2 do
 end
 return reached
 `);
+
+/** Publishes a batch that is not kept. `key` is of its `jti`. */
+export async function publishBatch(
+  client: RedisClient,
+  { head, topics, textOf, texts }: BusBatch,
+  key: string | undefined,
+): Promise<BatchOutcome> {
+  const places = topics.flatMap((topic, at) => [topic, String(textOf[at])]);
+  const reached = await runScript(client, PUBLISH_BATCH, {
+    keys: key === undefined ? [] : [key],
+    arguments: [head, String(REMEMBERED_MS), String(texts.length), ...texts, ...places],
+  });
+  if (typeof reached !== 'number') throw new Error('Redis answered a script with no number');
+  return reached < 0 ? 'duplicate' : { reached, position: undefined };
+}
 
 /** Runs a script that Redis may have forgotten: after a restart, a failover or `SCRIPT FLUSH`. */
 export async function runScript(
@@ -42,6 +59,6 @@ export async function runScript(
   }
 }
 
-function createScript(source: string): RedisScript {
+export function createScript(source: string): RedisScript {
   return { source, sha1: createHash('sha1').update(source).digest('hex') };
 }

@@ -101,16 +101,18 @@ it('hands out the position with a message, and takes texts with and without one'
   texts.length = 0;
   bus.listener?.message('p:channel:a', `${OTHER} 7:0@${at(6)} {"n":1}`);
   bus.listener?.message('p:channel:a', `${OTHER} 7:1 {"n":2}`);
+  bus.listener?.message('p:channel:a', `${OTHER} 7:2@ {"n":2.5}`);
   bus.listener?.message('p:channel:a', `${OTHER} 8 {"n":3}`);
   expect(texts).toEqual([
     `{"event":"message","channel":"a","position":"${at(6)}","data":{"n":1}}`,
     '{"event":"message","channel":"a","data":{"n":2}}',
+    '{"event":"message","channel":"a","data":{"n":2.5}}',
     '{"event":"message","channel":"a","data":{"n":3}}',
   ]);
   expect([broker.position(), broker.malformedTexts]).toEqual([at(6), 0]);
 });
 
-it.each(['7:0@', '7:0@x', '7:0@q7Kf2wX9', '7:0@q7Kf2wX9.', '7:0@q7Kf2wX.1', `7@${'q7Kf2wX9.1'}`])(
+it.each(['7@', '7:0@x', '7:0@q7Kf2wX9', '7:0@q7Kf2wX9.', '7:0@q7Kf2wX.1', `7@${'q7Kf2wX9.1'}`])(
   'drops a text that no node can have sent: %j',
   async (head) => {
     const { bus, broker } = await startBroker();

@@ -1,0 +1,65 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isWriteRefusal, withoutArguments } from './client.ts';
+import type { RedisHistory } from './history.ts';
+
+/** How often the position of now is told; more often when messages are kept for a few seconds only. */
+const INTERVAL_MS = 3_000;
+const TICKS_PER_AGE = 4;
+/** How long it may be under way before Redis counts as one that loses texts. */
+const TIMEOUT_MS = 4_000;
+
+const NO_TICK = new Error('what this node publishes in Redis does not come back to it');
+
+export interface HistoryTickerOptions {
+  readonly history: RedisHistory;
+  readonly ageMs: number;
+  /** Of the connections. */
+  readonly lost: AbortSignal;
+  /** Called when they have to be given up. */
+  readonly onFailure: (error: unknown) => void;
+  /** Called when Redis begins to refuse all writes, with the reason, and with undefined when it takes them again. */
+  readonly onFull: (error: Error | undefined) => void;
+}
+
+/**
+ * Has the position of now told to this node from time to time. It moves the positions of clients on quiet channels, and
+ * proves that Redis takes writes and that what it publishes comes here.
+ */
+export class HistoryTicker {
+  readonly #options: HistoryTickerOptions;
+  readonly #intervalMs: number;
+  #isFull = false;
+
+  constructor(options: HistoryTickerOptions) {
+    this.#options = options;
+    this.#intervalMs = Math.min(INTERVAL_MS, options.ageMs / TICKS_PER_AGE);
+  }
+
+  /** Never rejects. Resolves when the connections are lost. */
+  async run(): Promise<void> {
+    const { history, lost, onFailure } = this.#options;
+    while (!lost.aborted) {
+      const timeout = setTimeout(() => onFailure(NO_TICK), TIMEOUT_MS);
+      try {
+        await history.tick();
+        this.#setFull(undefined);
+      } catch (error) {
+        if (isWriteRefusal(error)) this.refused(error);
+        else onFailure(error);
+      }
+      clearTimeout(timeout);
+      await delay(this.#intervalMs, undefined, { signal: lost }).catch(() => {});
+    }
+  }
+
+  /** To be called when Redis has refused a write. It is asked again with the next tick. */
+  refused(error: Error): void {
+    this.#setFull(new Error(withoutArguments(error)));
+  }
+
+  #setFull(error: Error | undefined): void {
+    if (this.#isFull === (error !== undefined)) return;
+    this.#isFull = error !== undefined;
+    this.#options.onFull(error);
+  }
+}
