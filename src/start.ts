@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Bus } from './broker/bus.ts';
+import { restoreHistory } from './broker/history-file/history-file.ts';
 import { EXIT_UNUSABLE, maxWaitingBytes } from './cluster/messages.ts';
 import {
   createClusterMetrics,
@@ -134,20 +135,25 @@ async function serve(config: Config, log: Log, stop: AbortSignal): Promise<void>
     setFailureExitCode();
     void server.close().then(disconnect);
   });
+  // With WEB_CONCURRENCY the history is the primary's.
+  const historyFile = isWorker ? undefined : await restoreHistory(config, log);
   if (stop.aborted) return;
   const server = createServer(config, log, {
     bus,
+    history: historyFile?.history,
     droppedLines: () => output.dropped,
     createMetricsReader: isWorker ? createClusterMetrics : undefined,
   });
   renewCertificate = () => server.renewCertificate();
   if (isWorker) executeOrders(server);
-  else stop.addEventListener('abort', () => void server.close());
+  else stop.addEventListener('abort', () => void server.close().then(() => historyFile?.save()));
 
   try {
     const bound = await server.listen();
     // It was stopped before it listened.
     if (bound === undefined) return;
+    // Nothing is accepted before this turn of the event loop ends.
+    historyFile?.claim();
     const { address, port } = bound;
     log.info(
       { version: VERSION, ...describeConfig(config), address, port },

@@ -9,7 +9,8 @@ import type {
   Recovery,
   RecoveryRequest,
 } from './history.ts';
-import { copyText, OwnTexts } from './own-texts.ts';
+import { type Entry, KeptMessages } from './kept-messages.ts';
+import { OwnTexts } from './own-texts.ts';
 
 /** What an entry counts beside the bytes of its message and its channel. */
 const ENTRY_BYTES = 256;
@@ -26,27 +27,23 @@ export interface MemoryHistoryOptions {
   readonly historyBytes: number;
 }
 
-/** A kept message, in two lists: that of all by age, and that of its channel. Both are in the order of the positions. */
-interface Entry {
-  readonly record: ChannelRecord;
-  /** Undefined for a message that was too large to keep, so that its channel has a gap. */
+/** A message that a restart must not lose. */
+export interface SavedMessage {
+  readonly channel: Channel;
+  /** Undefined for a message that was too large to keep. */
   readonly message: string | undefined;
   readonly number: number;
-  readonly bytes: number;
-  older: Entry | undefined;
-  newer: Entry | undefined;
-  olderOfChannel: Entry | undefined;
-  newerOfChannel: Entry | undefined;
+  /** Whoever has not come as far as this may have missed a message of the channel that was dropped. */
+  readonly trimmed: number;
 }
 
-/** What is kept of one channel. It goes with its last entry. */
-interface ChannelRecord {
-  readonly channel: Channel;
-  oldest: Entry | undefined;
-  newest: Entry | undefined;
-  entries: number;
-  /** The number of the newest entry that was dropped because the channel had too many. */
-  trimmed: number;
+/** What a restart must not lose beside the messages. */
+export interface SavedState {
+  readonly epoch: string;
+  /** The highest number that was given. */
+  readonly last: number;
+  /** The highest number that was dropped for its age or for the bytes of all. */
+  readonly floor: number;
 }
 
 /**
@@ -54,6 +51,7 @@ interface ChannelRecord {
  * `recover` takes the same time however much is kept.
  */
 export class MemoryHistory implements HistoryStats {
+  readonly options: MemoryHistoryOptions;
   readonly #maxMessages: number;
   readonly #maxAge: number;
   readonly #maxBytes: number;
@@ -63,18 +61,15 @@ export class MemoryHistory implements HistoryStats {
   #last = 0;
   /** The highest number that was dropped by age or bytes: whoever has not come that far may have missed something. */
   #floor = 0;
-  readonly #records = new Map<Channel, ChannelRecord>();
-  #oldest: Entry | undefined;
-  #newest: Entry | undefined;
-  #entries = 0;
-  #bytes = 0;
+  /** How far the clock is put forward, in microseconds. */
+  #ahead = 0;
+  #kept = new KeptMessages();
   readonly #texts = new OwnTexts();
 
   /** `now` is the clock, in microseconds since 1970. It must not go back. */
-  constructor(
-    { historyMessages, historyMs, historyBytes }: MemoryHistoryOptions,
-    now: () => number = monotonicNow,
-  ) {
+  constructor(options: MemoryHistoryOptions, now: () => number = monotonicNow) {
+    const { historyMessages, historyMs, historyBytes } = options;
+    this.options = options;
     this.#maxMessages = historyMessages;
     this.#maxAge = historyMs * 1_000;
     this.#maxBytes = historyBytes;
@@ -82,16 +77,16 @@ export class MemoryHistory implements HistoryStats {
   }
 
   get entries(): number {
-    return this.#entries;
+    return this.#kept.entries;
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#kept.bytes;
   }
 
   /** Channels of which something is kept. */
   get channels(): number {
-    return this.#records.size;
+    return this.#kept.channels;
   }
 
   /** The position of now: that of everything so far is lower or the same, and that of everything later is higher. */
@@ -110,7 +105,39 @@ export class MemoryHistory implements HistoryStats {
   /** Drops what is too old. Called from time to time, so that nothing is kept longer when nobody asks for it. */
   expire(): void {
     const limit = this.#clock() - this.#maxAge;
-    while (this.#oldest !== undefined && this.#oldest.number < limit) this.#dropOldest();
+    while ((this.#kept.oldest?.number ?? limit) < limit) this.#dropOldest();
+  }
+
+  /** What a restart must not lose. The messages, oldest first, may be read while others are dropped, but none is added. */
+  save(): { readonly state: SavedState; readonly messages: Iterable<SavedMessage> } {
+    this.expire();
+    const state = { epoch: this.#epoch, last: this.#last, floor: this.#floor };
+    return { state, messages: listFrom(this.#kept.oldest) };
+  }
+
+  /**
+   * Goes on where another process ended: in its epoch, above its last position even if this clock is behind. To be called
+   * before anything else, and followed by `restoreMessage` for each message, oldest first.
+   */
+  restore({ epoch, last, floor }: SavedState): void {
+    this.#epoch = epoch;
+    this.#last = last;
+    this.#floor = floor;
+    this.#ahead = Math.max(0, last + 1 - this.#clock());
+  }
+
+  restoreMessage({ channel, message, number, trimmed }: SavedMessage): void {
+    const record = this.#kept.append(channel, message, number, countBytes(channel, message));
+    record.trimmed = trimmed;
+  }
+
+  /** Begins a new epoch with nothing in it: what was before is not known. */
+  forget(): void {
+    this.#epoch = createEpoch();
+    this.#last = 0;
+    this.#floor = 0;
+    this.#ahead = 0;
+    this.#kept = new KeptMessages();
   }
 
   /** What was missed since a position, of channels of which all that was missed is still there. */
@@ -148,7 +175,7 @@ export class MemoryHistory implements HistoryStats {
     if (since.epoch !== this.#epoch) return 'epoch';
     if (since.number > this.#last) return 'future';
     if (since.number < this.#floor) return 'age';
-    const trimmed = this.#records.get(channel)?.trimmed ?? 0;
+    const trimmed = this.#kept.recordOf(channel)?.trimmed ?? 0;
     return since.number < trimmed ? 'messages' : undefined;
   }
 
@@ -160,7 +187,7 @@ export class MemoryHistory implements HistoryStats {
   ): { readonly entries: Entry[]; readonly bytes: number } | undefined {
     const entries: Entry[] = [];
     let bytes = 0;
-    let entry = this.#records.get(channel)?.newest;
+    let entry = this.#kept.recordOf(channel)?.newest;
     for (; entry !== undefined && entry.number > since; entry = entry.olderOfChannel) {
       bytes += Buffer.byteLength(entry.message ?? '');
       if (entries.length === max.messages || bytes > max.bytes) return undefined;
@@ -174,83 +201,38 @@ export class MemoryHistory implements HistoryStats {
   }
 
   #keep(channel: Channel, message: string, number: number): void {
-    const record = this.#records.get(channel) ?? this.#createRecord(channel);
-    const messageBytes = Buffer.byteLength(message);
-    const ownBytes = Buffer.byteLength(channel) + ENTRY_BYTES;
-    if (messageBytes + ownBytes > this.#maxBytes * MAX_SHARE) {
+    const bytes = countBytes(channel, message);
+    if (bytes > this.#maxBytes * MAX_SHARE) {
       // Nothing before it can be replayed any more. An entry without a message marks the gap for as long as it matters.
-      this.#append(record, undefined, number, ownBytes);
-      while (record.entries > 1) this.#trim(record);
+      const record = this.#kept.append(channel, undefined, number, countBytes(channel));
+      while (record.entries > 1) this.#kept.trim(record);
       record.trimmed = number;
     } else {
-      this.#append(record, this.#texts.of(message), number, messageBytes + ownBytes);
-      if (record.entries > this.#maxMessages) this.#trim(record);
+      const record = this.#kept.append(channel, this.#texts.of(message), number, bytes);
+      if (record.entries > this.#maxMessages) this.#kept.trim(record);
     }
-    while (this.#bytes > this.#maxBytes) this.#dropOldest();
-  }
-
-  #createRecord(name: Channel): ChannelRecord {
-    const channel = copyText(name) as Channel;
-    const record = { channel, oldest: undefined, newest: undefined, entries: 0, trimmed: 0 };
-    this.#records.set(channel, record);
-    return record;
-  }
-
-  #append(record: ChannelRecord, message: string | undefined, number: number, bytes: number): void {
-    const entry: Entry = {
-      record,
-      message,
-      number,
-      bytes,
-      older: this.#newest,
-      newer: undefined,
-      olderOfChannel: record.newest,
-      newerOfChannel: undefined,
-    };
-    if (this.#newest === undefined) this.#oldest = entry;
-    else this.#newest.newer = entry;
-    this.#newest = entry;
-    if (record.newest === undefined) record.oldest = entry;
-    else record.newest.newerOfChannel = entry;
-    record.newest = entry;
-    record.entries += 1;
-    this.#entries += 1;
-    this.#bytes += bytes;
-  }
-
-  /** Drops the oldest entry of a channel that has too many. */
-  #trim(record: ChannelRecord): void {
-    const entry = record.oldest;
-    if (entry === undefined) return;
-    record.trimmed = entry.number;
-    this.#drop(entry);
+    while (this.#kept.bytes > this.#maxBytes) this.#dropOldest();
   }
 
   #dropOldest(): void {
-    const entry = this.#oldest;
-    if (entry === undefined) return;
-    this.#floor = entry.number;
-    this.#drop(entry);
-  }
-
-  /** The entry is the oldest of its channel: both lists have the same order. */
-  #drop({ record, bytes, older, newer, newerOfChannel }: Entry): void {
-    if (older === undefined) this.#oldest = newer;
-    else older.newer = newer;
-    if (newer === undefined) this.#newest = older;
-    else newer.older = older;
-    record.oldest = newerOfChannel;
-    if (newerOfChannel === undefined) record.newest = undefined;
-    else newerOfChannel.olderOfChannel = undefined;
-    record.entries -= 1;
-    this.#entries -= 1;
-    this.#bytes -= bytes;
-    // Its `trimmed` is not needed any more: its last entry was newer, and is below the floor now.
-    if (record.entries === 0) this.#records.delete(record.channel);
+    this.#floor = this.#kept.oldest?.number ?? this.#floor;
+    this.#kept.dropOldest();
   }
 
   #clock(): number {
-    return Math.floor(this.#now());
+    return Math.floor(this.#now()) + this.#ahead;
+  }
+}
+
+/** What a message counts as, or the mark of one that is not kept. */
+function countBytes(channel: Channel, message = ''): number {
+  return Buffer.byteLength(message) + Buffer.byteLength(channel) + ENTRY_BYTES;
+}
+
+function* listFrom(oldest: Entry | undefined): Generator<SavedMessage> {
+  for (let entry = oldest; entry !== undefined; entry = entry.newer) {
+    const { record, message, number } = entry;
+    yield { channel: record.channel, message, number, trimmed: record.trimmed };
   }
 }
 
