@@ -1,6 +1,8 @@
 # docker build --tag bifrost .
 # docker run --publish 3000:3000 --env JWT_SECRET --stop-timeout 30 bifrost
 #
+# With --volume bifrost:/app/data --env HISTORY_FILE=data/history what clients can recover survives a restart.
+#
 # Docker kills what has not ended 10 s after SIGTERM; the goodbyes alone take DRAIN_SECONDS.
 
 FROM node:22-slim AS build
@@ -20,6 +22,8 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
+# For a volume, which takes over its mode. Nobody else is in the container.
+RUN mkdir --mode=1777 data
 USER node
 EXPOSE 3000
 # With TLS in process, the certificate is not made out to 127.0.0.1.

@@ -1,11 +1,13 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { loadConfig } from '../../src/config/config.ts';
 import { connectClient } from '../support/client.ts';
 import { recordingLog } from '../support/log.ts';
 import { run, type Tool } from '../support/process.ts';
-import { temporaryFolder } from '../support/program.ts';
+import { startProgram, temporaryFolder } from '../support/program.ts';
 import { startServer } from '../support/server.ts';
+import { SECRET } from '../support/tokens.ts';
 import { readWith, startCaddy } from './proxies.ts';
 
 const CADDY: Tool = { command: 'caddy', needs: 'apt-get install caddy' };
@@ -78,6 +80,43 @@ describe('deploy/bifrost.service', () => {
     expect(Number(/^TimeoutStopSec=(\d+)$/m.exec(unit)?.[1])).toBeGreaterThan(25 + 5);
     expect(unit).toMatch(/^LimitNOFILE=1048576$/m);
     expect(unit).toMatch(/^KillSignal=SIGTERM$/m);
+  });
+
+  it('gives the history a folder that outlives the server, and that nobody else can read', async () => {
+    const unit = await readFile('deploy/bifrost.service', 'utf8');
+    const setting = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] ?? '';
+    expect(setting('StateDirectoryMode')).toBe('0700');
+    // systemd makes the folder, and gives it to the user whose name and number it makes up.
+    const root = await temporaryFolder();
+    const folder = join(root, setting('StateDirectory'));
+    await mkdir(folder, { mode: 0o700 });
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot) {
+      await chmod(root, 0o755);
+      await chown(folder, 65_534, 65_534);
+    }
+    const file = setting('Environment=HISTORY_FILE').replace('%S', root);
+    const launcher = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
+    const start = () =>
+      startProgram(root, { JWT_SECRET: SECRET, HISTORY_FILE: file }, { launcher });
+
+    const server = start();
+    await server.listening();
+    server.child.kill('SIGTERM');
+    expect(await server.ended).toEqual({ code: 0, signal: null });
+    expect(server.output).not.toMatch(/"level":(40|50)/);
+    expect(await readdir(folder)).toEqual(['history']);
+    await start().prints(/history restored[\s\S]*listens on/);
+  });
+
+  it('lets an operator who has Redis switch the file off', async () => {
+    const unit = await readFile('deploy/bifrost.service', 'utf8');
+    // What is in the file of settings wins.
+    expect(unit.indexOf('EnvironmentFile=')).toBeGreaterThan(unit.indexOf('Environment=HISTORY'));
+    const line = /^# {3}(HISTORY_FILE)=$/m.exec(unit)?.[1] ?? '';
+    const env = { JWT_SECRET: SECRET, REDIS_URL: 'redis://localhost' };
+    expect(() => loadConfig({ ...env, HISTORY_FILE: '/var/lib/bifrost/history' })).toThrow();
+    expect(loadConfig({ ...env, [line]: '' }).historyFile).toBe(undefined);
   });
 
   it('starts what the Procfile starts', async () => {

@@ -119,7 +119,12 @@ describe('Dockerfile', () => {
       app = await build(stage, root, context, stageRoots);
       stageRoots.set(name, root);
     }
-    expect((await readdir(app)).toSorted()).toEqual(['dist', 'node_modules', 'package.json']);
+    expect((await readdir(app)).toSorted()).toEqual([
+      'data',
+      'dist',
+      'node_modules',
+      'package.json',
+    ]);
     expect(await readdir(join(app, 'node_modules'))).not.toContain('typescript');
 
     const [command, ...args] = JSON.parse(only(stages.at(-1), 'CMD'));
@@ -127,24 +132,33 @@ describe('Dockerfile', () => {
     const env = { PATH: process.env['PATH'], NODE_ENV: 'production', JWT_SECRET: SECRET };
     // Nobody, where the test may become that: the image's user is not root either.
     const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
-    const child = spawn(process.execPath, args, {
-      cwd: app,
-      env: { ...env, PORT: '0', DRAIN_SECONDS: '0' },
-      ...user,
-    });
-    onTestFinished(() => {
-      child.kill('SIGKILL');
-    });
-    const server = new Program(child);
+    // As the head of the file tells how to run it.
+    const HISTORY_FILE = /^# .*--env HISTORY_FILE=(\S+)/m.exec(
+      await readFile('Dockerfile', 'utf8'),
+    )?.[1];
+    expect(HISTORY_FILE).toBe('data/history');
+    const start = () => {
+      const child = spawn(process.execPath, args, {
+        cwd: app,
+        env: { ...env, PORT: '0', DRAIN_SECONDS: '0', HISTORY_FILE },
+        ...user,
+      });
+      onTestFinished(() => {
+        child.kill('SIGKILL');
+      });
+      return new Program(child);
+    };
+    const server = start();
     const port = await server.listening();
 
     expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
     expect((await fetch(`http://127.0.0.1:${port}/test`)).status).toBe(404);
     expect(await checkHealth({ ...env, PORT: String(port) })).toBe(0);
 
-    child.kill('SIGTERM');
+    server.child.kill('SIGTERM');
     expect(await server.ended).toEqual({ code: 0, signal: null });
     expect(await checkHealth({ ...env, PORT: String(port) })).toBe(1);
+    await start().prints(/history restored[\s\S]*listens on/);
   });
 
   /** Runs the health check as docker does; resolves to its exit code. */
