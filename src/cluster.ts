@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as delay } from 'node:timers/promises';
 import { channelTopicsOf } from './broker/bus.ts';
+import { type HistoryFile, restoreHistory } from './broker/history-file/history-file.ts';
 import { MemoryHistory } from './broker/history-memory.ts';
 import { ForkedWorker } from './cluster/forked-worker.ts';
 import { EXIT_UNUSABLE, type FromWorker, maxWaitingBytes, type Order } from './cluster/messages.ts';
@@ -33,15 +34,15 @@ const TICKS_WHILE_KEPT = 4;
  * the workers drain, and this process exits after them: at the latest three seconds after the drain window. A second
  * SIGINT kills all processes at once.
  */
-export function runPrimary(options: PrimaryOptions): void {
-  const { config, stop } = options;
+export async function runPrimary(options: PrimaryOptions): Promise<void> {
+  const { config, stop, log } = options;
   // Every worker accepts connections itself. With Node's default, round-robin, a worker that once ran out of file
   // descriptors is never given a connection again: the primary waits forever for it to confirm the one it lost.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   cluster.setupPrimary({ serialization: 'advanced' });
-  const primary = new Primary(options);
+  let primary: Primary | undefined;
 
-  stop.signal.addEventListener('abort', () => primary.drain(), { once: true });
+  stop.signal.addEventListener('abort', () => primary?.drain(), { once: true });
   process.once('SIGINT', () => {
     process.once('SIGINT', () => {
       for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL');
@@ -49,7 +50,10 @@ export function runPrimary(options: PrimaryOptions): void {
     });
   });
   // Without a certificate SIGHUP keeps its default and ends this process, as it ends a single process.
-  if (config.tls !== undefined) process.on('SIGHUP', () => primary.order('renew certificate'));
+  if (config.tls !== undefined) process.on('SIGHUP', () => primary?.order('renew certificate'));
+  const historyFile = await restoreHistory(config, log);
+  if (stop.signal.aborted) return;
+  primary = new Primary(options, historyFile);
   for (let n = 0; n < config.processes; n += 1) primary.fork();
 }
 
@@ -65,14 +69,17 @@ class Primary {
   readonly #workers = new Set<ForkedWorker>();
   readonly #topics: TopicRouter<ForkedWorker>;
   readonly #metrics: MetricsSurvey;
+  readonly #historyFile: HistoryFile | undefined;
   readonly #backoff = new RestartBackoff();
 
-  constructor({ config, env, stop, log }: PrimaryOptions) {
+  constructor({ config, env, stop, log }: PrimaryOptions, historyFile: HistoryFile | undefined) {
     this.#config = config;
     this.#env = env;
     this.#stop = stop;
     this.#log = log;
-    const history = config.history === 'memory' ? new MemoryHistory(config) : undefined;
+    this.#historyFile = historyFile;
+    const history =
+      config.history === 'memory' ? (historyFile?.history ?? new MemoryHistory(config)) : undefined;
     const channelTopics = channelTopicsOf(config.brokerPrefix);
     this.#topics = new TopicRouter(
       (worker, message) => worker.sendBatched(message),
@@ -103,6 +110,8 @@ class Primary {
       // A worker that could not be started (no process or file descriptor left) emits no 'exit'.
       if (worker.pid === undefined) this.#replace(worker, { code: null, signal: null });
     });
+    // The port is bound. Whatever this worker is sent from now on, its broadcasts come after this.
+    forked.on('listening', () => this.#claimHistory());
     forked.on('exit', (code, signal) => this.#replace(worker, { code, signal }));
   }
 
@@ -112,6 +121,7 @@ class Primary {
 
   drain(): void {
     this.order('drain');
+    this.#saveHistory();
     const timer = setTimeout(() => {
       for (const worker of this.#workers) {
         worker.kill('worker did not exit within the drain window, killing it');
@@ -142,11 +152,25 @@ class Primary {
     }
   }
 
+  #claimHistory(): void {
+    this.#historyFile?.claim();
+    // If it could not be claimed there is a new epoch.
+    this.#topics.tick();
+  }
+
+  /** Does nothing while there is a worker: it may still broadcast. */
+  #saveHistory(): void {
+    if (this.#workers.size === 0) void this.#historyFile?.save();
+  }
+
   #replace(worker: ForkedWorker, how: { code: number | null; signal: string | null }): void {
     this.#workers.delete(worker);
     this.#topics.forget(worker);
     this.#metrics.forget(worker);
-    if (this.#stop.signal.aborted) return;
+    if (this.#stop.signal.aborted) {
+      this.#saveHistory();
+      return;
+    }
     if (how.code === EXIT_UNUSABLE) {
       process.exitCode = 1;
       this.#stop.abort();

@@ -116,7 +116,7 @@ async function main(): Promise<void> {
       log.warn(warning);
     }
     if (config.processes > 1) {
-      runPrimary({ config, env, stop, log });
+      await runPrimary({ config, env, stop, log });
       return;
     }
   }

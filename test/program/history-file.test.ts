@@ -20,6 +20,7 @@ async function start(
     options,
   );
   const port = await program.listening();
+  if (env['WEB_CONCURRENCY'] === '2') await program.prints(/(?:broker available[\s\S]*){2}/);
   return {
     program,
     /** The data of the confirmation that a client gets that has come to this position, and the client. */
@@ -68,17 +69,19 @@ async function nextMessages(client: TestClient, count: number): Promise<unknown[
   return messages;
 }
 
-describe('HISTORY_FILE', () => {
+describe.each(['1', '2'])('HISTORY_FILE with WEB_CONCURRENCY=%s', (processes) => {
+  const env = { WEB_CONCURRENCY: processes };
+
   it('gives a client all that it missed before an orderly restart and after it', async () => {
     const file = await historyPath();
-    const before = await start(file);
+    const before = await start(file, env);
     const { client, position } = await before.subscribe(null);
     client.socket.terminate();
     await before.broadcast({ n: 1 }, { n: 2 });
     await before.stop();
     expect((await stat(file)).mode & 0o777).toBe(0o600);
 
-    const after = await start(file);
+    const after = await start(file, env);
     await after.broadcast({ n: 3 });
     const back = await after.subscribe(position);
     expect(back).toMatchObject({ recovered: true, missed: 3, position });
@@ -86,40 +89,18 @@ describe('HISTORY_FILE', () => {
     expect(await readdir(dirname(file))).toEqual(['history']);
   });
 
-  it('gives a client that was told to leave what was broadcast during the drain', async () => {
-    const file = await historyPath();
-    const before = await start(file, { DRAIN_SECONDS: '25' });
-    const clients = [await before.subscribe(null), await before.subscribe(null)];
-    before.program.child.kill('SIGTERM');
-    // One of the two at once; the drain goes on for as long as the other is there.
-    const left = await Promise.race(
-      clients.map(async (each) => {
-        await each.client.closed;
-        return each;
-      }),
-    );
-    await before.broadcast({ n: 1 });
-    for (const { client } of clients) client.socket.terminate();
-    expect(await before.program.ended).toEqual({ code: 0, signal: null });
-
-    const after = await start(file);
-    const back = await after.subscribe(left.position);
-    expect(back).toMatchObject({ recovered: true, missed: 1 });
-    expect(await nextMessages(back.client, 1)).toEqual([{ n: 1 }]);
-  });
-
   it('promises nothing after a crash, however old the position and however often', async () => {
     const file = await historyPath();
-    const first = await start(file);
+    const first = await start(file, env);
     const { position } = await first.subscribe(null);
     await first.broadcast({ n: 1 });
     await first.stop();
-    const crashed = await start(file);
+    const crashed = await start(file, env);
     await crashed.broadcast({ n: 2 });
     await crashed.crash();
 
     for (let n = 0; n < 2; n += 1) {
-      const next = await start(file);
+      const next = await start(file, env);
       expect(await next.subscribe(position)).toMatchObject({ recovered: false });
       expect(next.program.output).toMatch(/no history to restore/);
       await next.crash();
@@ -128,10 +109,10 @@ describe('HISTORY_FILE', () => {
 
   it('survives a start that fails because the port is taken', async () => {
     const file = await historyPath();
-    const before = await start(file);
+    const before = await start(file, env);
     const { position } = await before.subscribe(null);
     const port = await before.program.listening();
-    const taken = { JWT_SECRET: SECRET, HISTORY_FILE: file, PORT: String(port) };
+    const taken = { JWT_SECRET: SECRET, HISTORY_FILE: file, PORT: String(port), ...env };
 
     // The running process keeps its mark …
     const mark = await readFile(file, 'utf8');
@@ -152,8 +133,32 @@ describe('HISTORY_FILE', () => {
     expect(failed.output).toMatch(/history restored[\s\S]*Cannot listen/);
     expect(await readFile(file)).toEqual(history);
 
-    const after = await start(file);
+    const after = await start(file, env);
     expect(await after.subscribe(position)).toMatchObject({ recovered: true, missed: 1 });
+  });
+});
+
+describe('HISTORY_FILE', () => {
+  it('gives a client that was told to leave what was broadcast during the drain', async () => {
+    const file = await historyPath();
+    const before = await start(file, { DRAIN_SECONDS: '25' });
+    const clients = [await before.subscribe(null), await before.subscribe(null)];
+    before.program.child.kill('SIGTERM');
+    // One of the two at once; the drain goes on for as long as the other is there.
+    const left = await Promise.race(
+      clients.map(async (each) => {
+        await each.client.closed;
+        return each;
+      }),
+    );
+    await before.broadcast({ n: 1 });
+    for (const { client } of clients) client.socket.terminate();
+    expect(await before.program.ended).toEqual({ code: 0, signal: null });
+
+    const after = await start(file);
+    const back = await after.subscribe(left.position);
+    expect(back).toMatchObject({ recovered: true, missed: 1 });
+    expect(await nextMessages(back.client, 1)).toEqual([{ n: 1 }]);
   });
 
   it('belongs to the newer one of two processes that overlap in a rolling restart', async () => {

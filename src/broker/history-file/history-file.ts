@@ -46,7 +46,7 @@ export class HistoryFile {
   /** Undefined when there was nothing. */
   #found: Found | undefined;
   /** False if the path leads to something that is no file, such as a device: it must not be moved. */
-  #isFile = true;
+  #mayClaim = true;
   #isClaimed = false;
 
   constructor(path: string, history: MemoryHistory, log: Log) {
@@ -61,7 +61,7 @@ export class HistoryFile {
     try {
       this.#found = await this.#read();
     } catch (error) {
-      this.#isFile = false;
+      this.#mayClaim = false;
       this.#log.error({ err: error }, 'HISTORY_FILE cannot be used: no history survives a restart');
     }
     if (this.#found?.kind === 'history') {
@@ -78,9 +78,11 @@ export class HistoryFile {
   /**
    * Makes the file ours. To be called in the step in which the port is bound, before the first connection is accepted: a
    * start that fails changes nothing. Never throws. The history begins empty if another process may have gone on with it.
+   * Safe to call again.
    */
   claim(): void {
-    if (!this.#isFile) return;
+    if (!this.#mayClaim) return;
+    this.#mayClaim = false;
     let hasFound = false;
     try {
       this.#file.claim((moved, identity) => {
