@@ -175,6 +175,31 @@ describe('HISTORY_FILE', () => {
     expect(readdirSync(join(path, '..'))).toEqual(['history']);
   });
 
+  it('is not written for nothing when another process has claimed it', async () => {
+    const path = await historyPath();
+    const owned = new OwnedFile(path, 'old', 'mark of the old one');
+    owned.claim(() => {});
+    new OwnedFile(path, 'new', 'mark of the new one').claim(() => {});
+    let isWritten = false;
+    const isReplaced = await owned.replaceMark(async () => {
+      isWritten = true;
+    });
+    expect([isReplaced, isWritten]).toEqual([false, false]);
+  });
+
+  it('is never replaced unseen by a process that claims it', async () => {
+    const path = await historyPath();
+    writeFileSync(path, 'history');
+    const seen: string[] = [];
+    new OwnedFile(path, 'first', 'mark of the first').claim((moved) => {
+      seen.push(readFileSync(moved, 'utf8'));
+      if (seen.length === 1) new OwnedFile(path, 'second', 'mark of the second').claim(() => {});
+    });
+    expect(seen).toEqual(['history', 'mark of the second']);
+    expect(readFileSync(path, 'utf8')).toBe('mark of the first');
+    expect(readdirSync(join(path, '..'))).toEqual(['history']);
+  });
+
   it('is gone on with by one process only, of several that have read it', async () => {
     const path = await historyPath();
     const since = await saved(path);
