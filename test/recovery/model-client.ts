@@ -42,6 +42,7 @@ export class ModelClient {
   #answered = 0;
   /** Replays of the token that was confirmed last. */
   #replaysLeft = 0;
+  #lastPong: string | undefined;
   #tokensSent = 0;
   /** For each ping under way, how many tokens were sent before it. */
   #pings: number[] = [];
@@ -64,6 +65,7 @@ export class ModelClient {
     this.#pending = [];
     this.#answered = 0;
     this.#replaysLeft = 0;
+    this.#lastPong = undefined;
     this.#tokensSent = 0;
     this.#pings = [];
     for (const view of this.#views.values()) view.live = undefined;
@@ -138,6 +140,7 @@ export class ModelClient {
     if (this.#received !== undefined) {
       expect(isLater(this.#received, position), 'no pong goes back').toBe(false);
     }
+    this.#lastPong = position;
     this.#reach(position);
   }
 
@@ -225,8 +228,14 @@ export class ModelClient {
     if (found === undefined || view === undefined) throw new Error(`nobody has said ${text}`);
     expect(text).toBe(envelopeOf(found));
 
-    if (this.#replaysLeft > 0) this.#replaysLeft -= 1;
-    else this.#receiveLive(view, told, index, channel);
+    if (this.#replaysLeft > 0) {
+      this.#replaysLeft -= 1;
+    } else {
+      this.#receiveLive(view, told, index, channel);
+      if (position !== undefined && this.#lastPong !== undefined) {
+        expect(isLater(position, this.#lastPong), 'a pong names no position ahead').toBe(true);
+      }
+    }
     if (position !== undefined && view.highest !== undefined && !isLater(position, view.highest)) {
       // Only with several tokens, whose common cursor may be behind what one of them has received.
       expect(this.#tokens.length, `${text} comes once`).toBeGreaterThan(1);

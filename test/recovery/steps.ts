@@ -8,6 +8,8 @@ import { World, type WorldOptions } from './world.ts';
 
 /** Turns of the event loop after which nothing is under way any more. */
 const SETTLE_TURNS = 60;
+/** Turns that a node takes to be subscribed again. */
+const BLINK_TURNS = 6;
 
 const CHANNELS = ['a', 'b', 'c'] as const;
 
@@ -34,6 +36,8 @@ export type Step =
   | { readonly kind: 'tick' }
   | { readonly kind: 'lose'; readonly node: number }
   | { readonly kind: 'regain'; readonly node: number }
+  /** A node loses the bus and has it back while others publish. */
+  | { readonly kind: 'blink'; readonly node: number }
   | { readonly kind: 'crash' };
 
 interface Entry {
@@ -93,6 +97,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('tick') }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('lose'), node: index }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('regain'), node: index }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('blink'), node: index }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash') }) },
 ) as fc.Arbitrary<Step>;
 
@@ -153,6 +158,9 @@ export class Run {
       case 'regain':
         this.#world.regain(step.node);
         return;
+      case 'blink':
+        await this.#blink(step.node);
+        return;
       case 'crash':
         for (const each of this.#clients) each.cut(0);
         this.#halfOpen.clear();
@@ -178,6 +186,15 @@ export class Run {
     }
     for (const connection of this.#halfOpen) connection.notice();
     for (const client of this.#clients) client.connection?.notice();
+  }
+
+  async #blink(node: number): Promise<void> {
+    this.#world.lose(node);
+    this.#world.regain(node);
+    for (let n = 0; n < BLINK_TURNS; n += 1) {
+      this.#publish(node + 1, [{ channels: CHANNELS, isKept: true, padding: 0 }]);
+      await turn();
+    }
   }
 
   #client(at: number): ModelClient | undefined {
