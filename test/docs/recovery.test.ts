@@ -127,6 +127,20 @@ describe('the pages rendered on the server of docs/recovery.md', () => {
   });
 });
 
+describe('what docs/recovery.md and SECURITY.md say of reading back', () => {
+  it('is so: whoever may listen to a channel needs no position to read what was said before', async () => {
+    const server = await startServer();
+    await server.broadcast('a', { n: 1 });
+    const secret = { channel: 'a', message: { n: 2 }, history: false };
+    await server.post(JSON.stringify({ token: sign(secret) }));
+    const [epoch] = (await currentPosition(server)).split('.');
+    const client = await server.connect();
+    client.send({ event: 'authenticate', data: sign({ channels: ['a'] }), since: `${epoch}.0` });
+    expect(await client.next()).toMatchObject({ data: expect.stringContaining('"missed":1') });
+    expect(await client.next()).toMatchObject({ channel: 'a', data: { n: 1 } });
+  });
+});
+
 it('the pattern of a position in docs/recovery.md is that of the server', async () => {
   const [, pattern = ''] = /digits: `(\^.*\$)`/.exec(RECOVERY_PAGE.text) ?? [];
   const position = await currentPosition(await startServer());
