@@ -26,10 +26,9 @@ export interface ReconnectingRun {
   disturb(callClients: CallChild<ReconnectingProcedures>): Promise<void>;
 }
 
-/** How much arrived. The messages that are posted before a client is away for the first time count too. */
-function computeFigures({ received, clients, ...results }: ClientResults, messages: number) {
+/** How much arrived of so many messages and the one behind them, which everyone has and which is not counted. */
+export function computeFigures({ received, clients, ...results }: ClientResults, messages: number) {
   return {
-    // The last message reached everyone, and is not one of those that are counted.
     receivedPercent: ((received - clients) / (clients * messages)) * 100,
     missing: clients * messages - (received - clients),
     ...results,
@@ -37,8 +36,10 @@ function computeFigures({ received, clients, ...results }: ClientResults, messag
   } satisfies Figures;
 }
 
+type ArrivalFigures = ReturnType<typeof computeFigures>;
+
 /** `lateMs` is how long after its time the last message was answered. */
-export type ReconnectingFigures = ReturnType<typeof computeFigures> & { readonly lateMs: number };
+type ReconnectingFigures = ArrivalFigures & { readonly lateMs: number };
 
 /** Resolves to the figures of each kind of clients when all are back and have all that they will get. */
 export async function runReconnecting(
@@ -77,7 +78,7 @@ export async function runReconnecting(
 }
 
 /** Throws unless every client received every message once and in order, and was never told that something is lost. */
-export function checkRecovered(title: string, figures: ReconnectingFigures): void {
+export function checkRecovered(title: string, figures: ArrivalFigures): void {
   const { missing, doubled, disordered, gaps } = figures;
   if (missing === 0 && doubled === 0 && disordered === 0 && gaps === 0) return;
   throw new Error(

@@ -1,6 +1,7 @@
 import { batchTrial } from './batch-trial.ts';
 import { clusterTrial } from './cluster-trial.ts';
 import { compressionMemoryTrial, compressionTrial } from './compression-trials.ts';
+import { restartTrial, rollingTrial } from './deploy-trials.ts';
 import { eventLoopTrial } from './event-loop-trial.ts';
 import {
   historyToOneTrial,
@@ -31,4 +32,6 @@ export const trials: readonly Trial[] = [
   recoveryTrial,
   keptChannelsTrial,
   jitterTrial,
+  restartTrial,
+  rollingTrial,
 ];
