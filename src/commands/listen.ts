@@ -1,72 +1,156 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { disconnects, protocolErrors } from '../protocol/close-codes.ts';
+import type { Writable } from 'node:stream';
+import { BifrostClient } from '../client/index.ts';
+import { disconnects } from '../protocol/close-codes.ts';
 import { abortOnStop } from './abort-on-stop.ts';
 import { type Command, parseArguments, URL_OPTION, UsageError } from './command.ts';
-import { ListenConnection, type ListenOptions } from './listen-connection.ts';
+import { ListenSocket } from './listen-socket.ts';
+import { toLine } from './one-line.ts';
 import { signSubscription } from './sign.ts';
 import { findTarget, loadEnvironment } from './target.ts';
 
+/** How long the end waits for a reader of standard output that has stalled. */
+const FLUSH_TIMEOUT_MS = 1_000;
+
 export const listen: Command = {
   summary: 'print the messages of channels as they come',
-  help: `bifrost listen CHANNEL [CHANNEL …] [--url URL]
+  help: `bifrost listen CHANNEL [CHANNEL …] [--raw] [--url URL]
 
 Prints every message of the channels, each on a line, until Ctrl-C. What happens to the connection goes to standard
-error. When it breaks, it is made again, unless the server says that there is no point.
+error. When it breaks, it is made again, unless the server says that there is no point; messages that were missed are
+printed then, or standard error says on which channels some may be lost.
 
+  -r, --raw      ask for no positions, print each frame as it comes, and recover nothing
   -u, --url URL  the server (default: BIFROST_URL, else this machine, by PORT)`,
   async run(args) {
-    const { values, positionals: channels } = parseArguments(args, { url: URL_OPTION });
+    const { values, positionals: channels } = parseArguments(args, {
+      raw: { type: 'boolean', short: 'r' },
+      url: URL_OPTION,
+    });
     if (channels.length === 0) throw new UsageError('takes at least one channel');
     const { secret, url } = findTarget(loadEnvironment(), values.url);
-    await keepListening({
-      url,
-      channels,
-      signToken: () => signSubscription(channels, secret),
-      onMessage: (line) => console.log(line),
-      onState: (line) => console.error(line),
-      signal: abortOnStop(),
-    });
+    try {
+      await keepListening({
+        url,
+        channels,
+        raw: values.raw ?? false,
+        signToken: () => signSubscription(channels, secret),
+        output: process.stdout,
+        onState: (line) => console.error(line),
+        signal: abortOnStop(),
+      });
+    } finally {
+      // A pipe that nobody reads would keep the process for ever.
+      setTimeout(() => process.exit(), FLUSH_TIMEOUT_MS).unref();
+    }
   },
 };
+
+export interface ListenOptions {
+  /** The server's, without `/subscribe`. */
+  readonly url: string;
+  readonly channels: readonly string[];
+  /** Asks for plain frames, without positions, and prints each as it comes. */
+  readonly raw: boolean;
+  /** Called for every connection: a token lives for a minute, listening may last for days. */
+  readonly signToken: () => string;
+  /** Gets every broadcast message, on one line. While it is full, nothing is read from the server. */
+  readonly output: Writable;
+  /** Called with every change of the connection's state, on one line. */
+  readonly onState: (line: string) => void;
+  /** Ends the listening. */
+  readonly signal: AbortSignal;
+}
 
 /**
  * Listens until `signal` is aborted, and reconnects whenever the connection breaks.
  * Rejects when the server refuses in a way that another attempt would not change.
  */
-export async function keepListening(options: ListenOptions): Promise<void> {
-  const { signal, onState } = options;
-  for (let failures = 0; ; failures += 1) {
-    const { reason, subscribed, refused, code } = await new ListenConnection(options).ended;
-    if (signal.aborted) return;
-    if (refused || !shouldReconnect(code)) throw new Error(reason);
+export function keepListening(options: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => new Listener(options, resolve, reject).start());
+}
 
-    if (subscribed) failures = 0;
-    const delayMs = backoffMs(failures, Math.random());
-    onState(`${reason}; again in ${(delayMs / 1_000).toFixed(1)} s`);
-    await sleep(delayMs, undefined, { signal }).catch(() => {});
-    if (signal.aborted) return;
+const SECRET_ADVICE = "(are JWT_SECRET and the clock the same as the server's?)";
+
+class Listener {
+  readonly #options: ListenOptions;
+  readonly #resolve: () => void;
+  readonly #reject: (error: Error) => void;
+  readonly #client: BifrostClient;
+  #socket: ListenSocket | undefined;
+  /** True while the output takes no more. */
+  #isFull = false;
+  /** True if the connection ended meanwhile. */
+  #isHeld = false;
+
+  constructor(options: ListenOptions, resolve: () => void, reject: (error: Error) => void) {
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    const { url, channels, raw, signToken, onState } = options;
+    const onMessage = (text: string) => this.#print(text);
+    const socketOptions = { channels: channels.length, raw, onMessage, onState };
+    const keep = (socket: ListenSocket) => {
+      this.#socket = socket;
+    };
+    this.#client = new BifrostClient(`${url.replace(/^http/, 'ws')}/subscribe`, {
+      token: signToken,
+      WebSocket: class extends ListenSocket {
+        constructor(address: string) {
+          super(address, socketOptions);
+          keep(this);
+        }
+      },
+    });
   }
-}
 
-const FINAL_CODES: ReadonlySet<number> = new Set(
-  Object.values({ ...disconnects, ...protocolErrors })
-    .filter(({ retry }) => retry === 'never')
-    .map(({ code }) => code),
-);
+  start(): void {
+    const { signal, raw, onState } = this.#options;
+    this.#client.onState((state, error) => {
+      if (error) this.#goOnAfter(error, state === 'closed');
+    });
+    if (!raw) {
+      this.#client.onMessage(({ text }) => this.#print(text));
+      this.#client.onGap(({ channels }) => {
+        onState(`messages may be lost on ${channels.map(toLine).join(', ')}`);
+      });
+    }
+    signal.addEventListener('abort', () => {
+      this.#client.close();
+      this.#resolve();
+    });
+    this.#client.connect();
+  }
 
-/** True if a client that changes nothing but its token should connect again after this close code. */
-export function shouldReconnect(code: number): boolean {
-  return !FINAL_CODES.has(code);
-}
+  /** The connection ended, and the client waits for its next attempt unless it is closed. */
+  #goOnAfter(error: Error & { code?: number }, isClosed: boolean): void {
+    const { problem, refused, subscribed } = this.#socket ?? {};
+    const reason = problem ?? toLine(error.message.replace(/^./, (first) => first.toLowerCase()));
+    // The token was new, so the server would refuse the next one too.
+    const isUnauthorized = error.code === disconnects.notAuthorized.code && !subscribed;
+    if (isClosed || refused || isUnauthorized) {
+      this.#client.close();
+      this.#reject(new Error(isUnauthorized ? `${reason} ${SECRET_ADVICE}` : reason));
+    } else if (this.#isFull) {
+      this.#isHeld = true;
+      this.#client.close();
+      this.#options.onState(`${reason}; connecting again when standard output is read`);
+    } else {
+      this.#options.onState(`${reason}; connecting again`);
+    }
+  }
 
-const FIRST_DELAY_MS = 1_000;
-const MAX_DELAY_MS = 30_000;
-
-/**
- * The delay before the next attempt after `failures` attempts in a row that failed. It doubles with each failure.
- * `random`, from 0 to 1, takes off up to half of it, so that clients of one lost server do not come back all at once.
- */
-export function backoffMs(failures: number, random: number): number {
-  const longest = Math.min(FIRST_DELAY_MS * 2 ** failures, MAX_DELAY_MS);
-  return Math.round((longest * (1 + random)) / 2);
+  #print(text: string): void {
+    const { output, signal } = this.#options;
+    // JSON has line breaks between its tokens only; inside a string they are escaped.
+    const isTaken = output.write(`${text.replaceAll(/[\r\n]+/g, ' ')}\n`);
+    if (isTaken || this.#isFull) return;
+    this.#isFull = true;
+    this.#socket?.pause();
+    output.once('drain', () => {
+      this.#isFull = false;
+      this.#socket?.resume();
+      if (this.#isHeld && !signal.aborted) this.#client.connect();
+      this.#isHeld = false;
+    });
+  }
 }
