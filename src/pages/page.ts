@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Reply } from '../http/reply.ts';
 import type { Handler } from '../http/router.ts';
 
-/** A page that loads nothing else: style, script and icon are part of it. */
+/** A page that loads nothing of other hosts: style, script and icon are part of it. */
 export interface Page {
   readonly title: string;
   readonly style: string;
@@ -11,6 +11,8 @@ export interface Page {
   readonly body: string;
   /** A module script; it may connect to this server only. */
   readonly script?: string;
+  /** True if the script imports `/client.js`, the one script that this server delivers. */
+  readonly importsClient?: boolean;
 }
 
 const BASE_STYLE = readAsset('base.css');
@@ -52,10 +54,10 @@ export function escapeHtml(text: string): string {
 }
 
 /**
- * Answers with the page. Its Content-Security-Policy allows only the style and script of the page, by their hashes:
- * no other script, style or host, no frame around it, and no text that becomes markup.
+ * Answers with the page. Its Content-Security-Policy allows only the style and script of the page, by their hashes,
+ * and the client if it is imported: no other script, style or host, no frame around it, and no text that becomes markup.
  */
-export function pageHandler({ title, style, body, script }: Page): Handler {
+export function pageHandler({ title, style, body, script, importsClient }: Page): Handler {
   const css = BASE_STYLE + style;
   const policy = [
     "default-src 'none'",
@@ -68,7 +70,11 @@ export function pageHandler({ title, style, body, script }: Page): Handler {
     "trusted-types 'none'",
   ];
   // 'self' covers websockets to the own host too (CSP 3 §6.7.2.8).
-  if (script !== undefined) policy.push(`script-src ${hashSource(script)}`, "connect-src 'self'");
+  if (script !== undefined) {
+    // An imported module cannot be named by its hash.
+    const sources = importsClient ? `'self' ${hashSource(script)}` : hashSource(script);
+    policy.push(`script-src ${sources}`, "connect-src 'self'");
+  }
 
   const html = `<!doctype html>
 <html lang="en">

@@ -14,7 +14,7 @@ import { fillTemplate, joinModules, type Page, pageHandler, readAsset } from './
 /** As long as the published Ruby client's tokens: long enough to try one, short enough to see it expire. */
 const TOKEN_LIFETIME_SECONDS = 60;
 
-const SCRIPTS = ['page', 'log', 'server', 'connection', 'token', 'main'].map(
+const SCRIPTS = ['page', 'log', 'server', 'connection', 'token', 'client', 'main'].map(
   (name) => `playground/${name}.js`,
 );
 
@@ -38,6 +38,7 @@ function playgroundPage(): Page {
     title: 'Bifröst playground',
     style: readAsset('playground.css'),
     script: joinModules(SCRIPTS),
+    importsClient: true,
     body: fillTemplate(readAsset('playground.html'), { closeCodeRows: closeCodeRows() }),
   };
 }

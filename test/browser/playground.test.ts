@@ -271,6 +271,56 @@ describe('the first minute with the playground', () => {
   });
 });
 
+describe('the client in the playground', () => {
+  it('comes back after its connection was dropped, and shows what it recovered', async () => {
+    const { server, page, channels, press, frames, counts } = await openPlayground();
+    const client = page.getByRole('region', { name: 'Or with the client' });
+    const fact = (name: string) =>
+      client.getByRole('listitem').filter({ hasText: name }).locator('b');
+    await channels.fill('user:1, news');
+    await press('Start client');
+    await client.getByText('Connected', { exact: true }).waitFor();
+    await counts('connected', 2);
+
+    await press('Broadcast');
+    await frames('received').filter({ hasText: '"event":"message","channel":"user:1"' }).waitFor();
+    await shows(fact('messages'), '1');
+    const position = await fact('position').textContent();
+    expect(position).toMatch(/^[\dA-Za-z]{8}\.\d{1,16}$/);
+
+    await press('Drop connection');
+    await client.getByText('Waiting to connect again').waitFor();
+    await counts('connected', 0);
+    await server.broadcast('user:1', { event: 'greeting', data: 'missed' });
+    await server.broadcast('news', { event: 'news', data: 'missed too' });
+    await shows(fact('recovered'), '2');
+    await shows(fact('messages'), '3');
+    expect(await fact('gaps').textContent()).toBe('0');
+    expect(await fact('position').textContent()).not.toBe(position);
+    // The raw connection is another one.
+    await page.getByText('Not connected').waitFor();
+
+    await press('Stop client');
+    await client.getByText('Closed', { exact: true }).waitFor();
+    await counts('connected', 0);
+  });
+
+  it('says when something may be missing', async () => {
+    const { page, press, broadcast } = await openPlayground({ HISTORY: 'off' });
+    const client = page.getByRole('region', { name: 'Or with the client' });
+    const fact = (name: string) => client.getByRole('listitem').filter({ hasText: name });
+    await press('Start client');
+    await client.getByText('Connected', { exact: true }).waitFor();
+    await press('Broadcast');
+    await shows(broadcast, 'Delivered to 1 socket');
+    await shows(fact('messages'), '1');
+    await press('Drop connection');
+    await page.getByText('Client: a gap on user:1. An app loads its state again.').waitFor();
+    await shows(fact('gaps'), '1');
+    expect(await fact('position').textContent()).toBe('position –');
+  });
+});
+
 describe('the landing page', () => {
   it('has its style, says what is running and leads to the playground', async () => {
     const { url } = await startServer({ NODE_ENV: 'development' });

@@ -3,8 +3,12 @@ import { show } from './log.js';
 import { add, element, report, setDisabled } from './page.js';
 import { refreshSoon } from './server.js';
 
-const subscribeUrl = `${location.origin.replace('http', 'ws')}/subscribe`;
+export const subscribeUrl = `${location.origin.replace('http', 'ws')}/subscribe`;
 const utf8 = new TextEncoder();
+
+export function sizeInBytes(text) {
+  return utf8.encode(text).length;
+}
 
 let socket;
 let isComingBack = false;
@@ -32,7 +36,7 @@ export function connect() {
       show('received', 'A binary message', event.data.size);
       return;
     }
-    show('received', event.data, utf8.encode(event.data).length);
+    show('received', event.data, sizeInBytes(event.data));
     noticeSubscription(event.data);
     refreshSoon();
   });
@@ -57,7 +61,7 @@ export function authenticate() {
 
 export function sendFrame(text) {
   socket.send(text);
-  show('sent', text, utf8.encode(text).length);
+  show('sent', text, sizeInBytes(text));
 }
 
 export function close() {

@@ -1,4 +1,5 @@
 // The broadcast, and what buttons and keys do.
+import { closeClient, connectClient, dropClient } from './client.js';
 import {
   authenticate,
   close,
@@ -62,6 +63,9 @@ element('connect').addEventListener('click', connect);
 element('authenticate').addEventListener('click', authenticate);
 element('reconnect').addEventListener('click', reconnect);
 element('close').addEventListener('click', close);
+element('client-connect').addEventListener('click', connectClient);
+element('client-drop').addEventListener('click', dropClient);
+element('client-close').addEventListener('click', closeClient);
 element('clear').addEventListener('click', () => {
   element('log').textContent = '';
   element('log-empty').hidden = false;

@@ -4,7 +4,7 @@ import { element, report, setDisabled } from './page.js';
 import { mint } from './server.js';
 
 /** The value of the channels field: names separated by commas, or any JSON array. */
-function typedChannels() {
+export function typedChannels() {
   const text = element('channels').value.trim();
   if (text.startsWith('[')) {
     try {
