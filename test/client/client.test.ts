@@ -100,6 +100,26 @@ describe('a client', () => {
     expect(await sinceAfterCut(network)).toBe(at(3));
   });
 
+  it('drops what it knows of a channel that its token left out in between', async () => {
+    const answers = [['of a', 'of b'], ['of b'], ['of a']];
+    const { network, connect, take } = createClient({
+      token: () => answers.shift() ?? null,
+      since: at(1),
+    });
+    const socket = await connect();
+    socket.confirm(['a'], { recovered: true, missed: 0, position: at(4) });
+    socket.receive(envelope('a', 9, { event: 'x', data: 9 }));
+    await sinceAfterCut(network);
+    network.last.confirm(['b'], { recovered: true, missed: 1, position: at(1) });
+    network.last.receive(envelope('b', 2, { event: 'x', data: 2 }));
+    expect(await sinceAfterCut(network)).toBe(at(2));
+    take();
+    network.last.confirm(['a'], { recovered: true, missed: 2, position: at(2) });
+    network.last.receive(envelope('a', 9, { event: 'x', data: 9 }));
+    network.last.receive(envelope('a', 10, { event: 'x', data: 10 }));
+    expect(take()).toEqual(['connected', ['a', 10, 'replayed']]);
+  });
+
   it('has no cursor before all that it was subscribed to is confirmed again', async () => {
     const { network, connect } = createClient({ token: () => ['of a', 'of b'] });
     const socket = await connect();

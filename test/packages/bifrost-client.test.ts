@@ -1,13 +1,13 @@
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startBroadcastDouble } from '../support/broadcast-double.ts';
 import { SECRET } from '../support/tokens.ts';
 import { PROGRAM } from './program.ts';
+import { createProject, type Project, runtimeCommand } from './project.ts';
 import { run } from './run.ts';
 
 const SERVER = JSON.parse(await readFile('package.json', 'utf8'));
@@ -15,31 +15,17 @@ const README = await readFile('packages/bifrost-client/README.md', 'utf8');
 const CLIENT_SAMPLE = /^```ts\n(.*?)^```$/ms.exec(README)?.[1] ?? '';
 const SAMPLE = /^```js\n(.*?)^```$/ms.exec(README)?.[1] ?? '';
 
-let scratch: string;
-/** An empty project into which the package has been installed, and nothing else that apps need not have. */
-let project: string;
-let tarball: { filename: string; files: { path: string }[] };
+let project: Project;
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'bifrost-'));
-  const packed = await run(
-    'npm',
-    ['pack', '--json', '--pack-destination', scratch, './dist/bifrost-client'],
-    '.',
-  );
-  [tarball] = Object.values(JSON.parse(packed)) as [typeof tarball];
-  project = join(scratch, 'app');
-  await mkdir(project);
-  await writeFile(join(project, 'package.json'), '{"type":"module"}');
-  // Without a registry: it depends on nothing.
-  await run('npm', ['install', '--offline', join(scratch, tarball.filename)], project);
+  project = await createProject();
 });
 
-afterAll(() => rm(scratch, { recursive: true, force: true }));
+afterAll(() => project.remove());
 
 describe('the package', () => {
   it('has what an app needs, and nothing else', () => {
-    const files = tarball.files.map(({ path }) => path);
+    const files = project.tarball.files.map(({ path }) => path);
     expect(files).toEqual(expect.arrayContaining(['package.json', 'README.md', 'LICENSE.md']));
     for (const file of files) {
       expect(file).toMatch(
@@ -50,7 +36,7 @@ describe('the package', () => {
 
   it('has the version and the licence of the server, and no dependencies', async () => {
     const manifest = JSON.parse(
-      await readFile(join(project, 'node_modules/bifrost-client/package.json'), 'utf8'),
+      await readFile(join(project.folder, 'node_modules/bifrost-client/package.json'), 'utf8'),
     );
     const { version, license, engines } = SERVER;
     expect(manifest).toMatchObject({ name: 'bifrost-client', version, license, engines });
@@ -67,17 +53,17 @@ describe('the package', () => {
   it('is installed as its README says, not from a registry', () => {
     expect(README).toContain('npm pack ./dist/bifrost-client');
     expect(README).not.toMatch(/npm (i|install|add) bifrost-client/);
-    expect(tarball.filename).toBe(`bifrost-client-${SERVER.version}.tgz`);
+    expect(project.tarball.filename).toBe(`bifrost-client-${SERVER.version}.tgz`);
   });
 });
 
 describe('TypeScript', () => {
   const compile = async (name: string, options: object) => {
-    await writeFile(join(project, 'sample.ts'), SAMPLE);
-    await writeFile(join(project, 'client.ts'), CLIENT_SAMPLE);
-    await writeFile(join(project, 'errors.ts'), WRONG);
+    await writeFile(join(project.folder, 'sample.ts'), SAMPLE);
+    await writeFile(join(project.folder, 'client.ts'), CLIENT_SAMPLE);
+    await writeFile(join(project.folder, 'errors.ts'), WRONG);
     await writeFile(
-      join(project, name),
+      join(project.folder, name),
       JSON.stringify({
         compilerOptions: {
           strict: true,
@@ -88,7 +74,7 @@ describe('TypeScript', () => {
         files: ['sample.ts', 'client.ts', 'errors.ts'],
       }),
     );
-    return run(join(project, 'node_modules/.bin/tsc'), ['--project', name], project);
+    return run(join(project.folder, 'node_modules/.bin/tsc'), ['--project', name], project.folder);
   };
 
   /** What must not compile. */
@@ -128,7 +114,7 @@ describe('TypeScript', () => {
     const { typescript, '@types/node': node } = SERVER.devDependencies;
     const { ws } = SERVER.dependencies;
     const packages = [`typescript@${typescript}`, `@types/node@${node}`, `ws@${ws}`, '@types/ws@8'];
-    await run('npm', ['install', ...packages], project);
+    await run('npm', ['install', ...packages], project.folder);
   });
 
   it('compiles the sample of the README for Node', async () => {
@@ -147,7 +133,7 @@ describe('TypeScript', () => {
 
   it('finds all types without those of Node', async () => {
     await writeFile(
-      join(project, 'edge.ts'),
+      join(project.folder, 'edge.ts'),
       `import { BifrostClient } from 'bifrost-client';
        import { BifrostPublisher } from 'bifrost-client/publisher';
        new BifrostClient<{ greeting: string }>('', { token: () => null }).onGap(({ channels }) => channels.length);
@@ -156,9 +142,9 @@ describe('TypeScript', () => {
     const options = ['--strict', '--noEmit', '--skipLibCheck', 'false', '--target', 'es2022'];
     const flags = ['--module', 'esnext', '--moduleResolution', 'bundler', '--lib', 'es2022,dom'];
     await run(
-      join(project, 'node_modules/.bin/tsc'),
+      join(project.folder, 'node_modules/.bin/tsc'),
       ['--ignoreConfig', ...options, ...flags, '--types', '', 'edge.ts'],
-      project,
+      project.folder,
     );
   });
 });
@@ -166,10 +152,10 @@ describe('TypeScript', () => {
 describe('the sample of the README', () => {
   it('runs', async () => {
     const double = await startBroadcastDouble();
-    await writeFile(join(project, 'sample.js'), SAMPLE);
+    await writeFile(join(project.folder, 'sample.js'), SAMPLE);
     const env = { BIFROST_URL: double.url, JWT_SECRET: SECRET };
     const [deliveries, tokenLength] = (
-      await run(process.execPath, ['sample.js'], project, env)
+      await run(process.execPath, ['sample.js'], project.folder, env)
     ).split('\n');
     expect(deliveries).toBe('1');
     expect(Number(tokenLength)).toBeGreaterThan(100);
@@ -195,24 +181,7 @@ async function silentPort(): Promise<number> {
   return port;
 }
 
-describe.each(['Node', 'Bun', 'Deno'])('%s', (runtime) => {
-  /** The runtime's command line. Bun and Deno come as binaries in packages of npm. */
-  async function commandLine(): Promise<[string, ...string[]]> {
-    const prefix = join(scratch, runtime);
-    const install = async (name: string) => {
-      await run('npm', ['install', '--no-save', '--prefix', prefix, name], scratch);
-      return join(prefix, 'node_modules', name);
-    };
-    switch (runtime) {
-      case 'Bun':
-        return [join(await install('@oven/bun-linux-x64'), 'bin/bun')];
-      case 'Deno':
-        return [join(await install('@deno/linux-x64-glibc'), 'deno'), 'run', '--allow-all'];
-      default:
-        return [process.execPath];
-    }
-  }
-
+describe.each(['Node', 'Bun', 'Deno'] as const)('%s', (runtime) => {
   it('publishes, tries again what failed, and knows what cannot have arrived', async () => {
     const double = await startBroadcastDouble(({ broadcasts: [broadcast], jti }, n) => {
       const isFirst = double.posted.findIndex((posted) => posted.jti === jti) === n;
@@ -229,14 +198,14 @@ describe.each(['Node', 'Bun', 'Deno'])('%s', (runtime) => {
           return 'deliver';
       }
     });
-    await writeFile(join(project, 'program.mjs'), PROGRAM);
-    const [command, ...args] = await commandLine();
+    await writeFile(join(project.folder, 'program.mjs'), PROGRAM);
+    const [command, ...args] = await runtimeCommand(project, runtime);
     const env = {
       BIFROST_URL: double.url,
       NOBODY_URL: `http://127.0.0.1:${await silentPort()}`,
       JWT_SECRET: SECRET,
     };
-    const printed = JSON.parse(await run(command, [...args, 'program.mjs'], project, env));
+    const printed = JSON.parse(await run(command, [...args, 'program.mjs'], project.folder, env));
 
     expect(printed).toMatchObject({
       all: 500_500,
@@ -254,7 +223,7 @@ describe.each(['Node', 'Bun', 'Deno'])('%s', (runtime) => {
 
 it('is one file after bundling, which needs nothing of Node', async () => {
   const { outputFiles } = await build({
-    stdin: { contents: PROGRAM, resolveDir: project },
+    stdin: { contents: PROGRAM, resolveDir: project.folder },
     bundle: true,
     format: 'esm',
     platform: 'neutral',
