@@ -1,4 +1,5 @@
 import { isObject, parseJson } from '../protocol/json.ts';
+import { parsePosition } from '../protocol/position.ts';
 
 /** What a server says. */
 export type Frame =
@@ -21,12 +22,16 @@ export interface Confirmation {
   /** How many replays follow on this channel. */
   readonly missed?: number;
   /** On the last confirmation of a token, if the server knows positions. */
-  readonly position?: string;
+  readonly position?: string | undefined;
 }
 
 /** No spaces, these members, this order: nothing else is an envelope. */
 const ENVELOPE =
-  /^\{"event":"message","channel":("(?:[^"\\]|\\.)*"),(?:"position":"([\dA-Za-z]{8}\.\d{1,16})",)?"data":(.*)\}$/s;
+  /^\{"event":"message","channel":("(?:[^"\\]|\\.)*"),(?:"position":"([\w.]*)",)?"data":(.*)\}$/s;
+
+/** Undefined for what is no position: a server without them may broadcast anything. */
+const checkPosition = (position: string | undefined): string | undefined =>
+  position && parsePosition(position) ? position : undefined;
 
 /**
  * Reads a frame; undefined if it is none that this client knows. `isConfirmed` tells whether a channel is confirmed on
@@ -39,7 +44,7 @@ export const parseFrame = (
   const [, name = '', position, inner = ''] = ENVELOPE.exec(text) ?? [];
   const channel = parseJson(name) as string;
   const enveloped = isConfirmed(channel) && parseJson(inner);
-  if (isObject(enveloped)) {
+  if (isObject(enveloped) && position === checkPosition(position)) {
     return { type: 'message', channel, position, text: inner, message: enveloped };
   }
 
@@ -48,9 +53,10 @@ export const parseFrame = (
   const { event, data } = message;
   if (event === 'subscribed' || event === 'pong') {
     const details = parseJson(data as string);
-    const { channel, position } = (isObject(details) ? details : {}) as Partial<Confirmation>;
+    const known = (isObject(details) ? details : {}) as Partial<Confirmation>;
+    const { channel, position } = { ...known, position: checkPosition(known.position) };
     if (event === 'pong') return { type: event, position };
-    if (channel !== undefined) return { ...(details as Confirmation), type: event };
+    if (channel !== undefined) return { ...known, type: event, channel, position };
   }
   return { type: 'message', channel: undefined, position: undefined, text, message };
 };

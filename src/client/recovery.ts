@@ -1,8 +1,5 @@
+import { type Position, parsePosition } from '../protocol/position.ts';
 import type { Confirmation } from './frame.ts';
-
-/** With its dot, so that what is behind it is the number. */
-const epochOf = (position: string): string => position.slice(0, 9);
-const numberOf = (position: string): number => Number(position.slice(9));
 
 /**
  * What a client has received, so that it can come back and miss nothing, or know what it missed. Positions are compared
@@ -77,13 +74,12 @@ export class Recovery {
 
   /** A message arrived. `isNew` is false for one that was received before, on an earlier connection. */
   receive(channel: string, position: string): { isNew: boolean; replayed: boolean } {
-    this.#enterEpoch(position);
+    const number = this.#enterEpoch(position);
     const left = this.#missed.get(channel);
     if (left) {
       if (left > 1) this.#missed.set(channel, left - 1);
       else this.#missed.delete(channel);
     }
-    const number = numberOf(position);
     const isNew = number > (this.#highest.get(channel) ?? 0);
     if (isNew) this.#highest.set(channel, number);
     return { isNew, replayed: left !== undefined };
@@ -91,7 +87,7 @@ export class Recovery {
 
   /** The frame with this position has been handled. */
   advance(position: string): void {
-    this.#enterEpoch(position);
+    const reached = this.#enterEpoch(position);
     // With several tokens, what the channels of the others have missed is known only after the last one.
     if (this.#unconfirmedTokens > 0 || this.#missed.size > 0) {
       // A client that had no channels before has missed nothing before its first position.
@@ -102,7 +98,7 @@ export class Recovery {
     if (this.#isSettled) return;
     this.#isSettled = true;
     for (const [channel, number] of this.#highest) {
-      if (!this.#confirmed.has(channel) && number <= numberOf(position)) {
+      if (!this.#confirmed.has(channel) && number <= reached) {
         this.#highest.delete(channel);
       }
     }
@@ -126,10 +122,14 @@ export class Recovery {
     this.#highest.clear();
   }
 
-  #enterEpoch(position: string): void {
-    const epoch = epochOf(position);
-    if (epoch === this.#epoch) return;
-    this.#epoch = epoch;
-    for (const channel of this.#highest.keys()) this.#highest.set(channel, 0);
+  /** The number of the position. If its epoch is another, the numbers that were kept are not comparable any more. */
+  #enterEpoch(position: string): number {
+    // It was checked when its frame was read.
+    const { epoch, number } = parsePosition(position) as Position;
+    if (epoch !== this.#epoch) {
+      this.#epoch = epoch;
+      for (const channel of this.#highest.keys()) this.#highest.set(channel, 0);
+    }
+    return number;
   }
 }

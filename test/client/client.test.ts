@@ -191,11 +191,20 @@ describe('a client', () => {
       '{"event":"message","channel":"a","position":"abcdefgh.1","position":"abcdefgh.2","data":{}}',
       '{"event":"subscribed","data":"news"}',
       '{"event":"subscribed","data":7}',
+      '{"event":"message","channel":"a","position":"","data":{}}',
       '{"no":"event"}',
     ];
     for (const frame of [...enveloped, ...plain]) socket.receive(frame);
     expect(texts).toEqual(['{"n":1}', ' {"n":2}\n', ...plain]);
-    for (const frame of ['', 'nothing', '[]', '1', 'null']) socket.receive(frame);
+    const strange = [
+      '',
+      'nothing',
+      '[]',
+      '1',
+      'null',
+      '{"event":"pong","data":"{\\"position\\":5}"}',
+    ];
+    for (const frame of strange) socket.receive(frame);
     expect(texts).toHaveLength(enveloped.length + plain.length);
   });
 

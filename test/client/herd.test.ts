@@ -1,4 +1,4 @@
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import { BifrostClient } from '../../src/client/index.ts';
 import { Random } from '../support/random.ts';
 import { createNetwork } from './network.ts';
@@ -23,9 +23,7 @@ it.each([
   [1001, 0.03],
   [1006, 0.07],
 ])('after %i, 5,000 clients come back spread out', async (code, share) => {
-  const clock = new SimulatedClock();
-  const random = new Random(code);
-  vi.spyOn(Math, 'random').mockImplementation(() => random.fraction());
+  const clock = new SimulatedClock(new Random(code));
   const arrivals: number[] = [];
   let lostAt = Number.POSITIVE_INFINITY;
   const network = createNetwork((socket) => {
@@ -40,8 +38,7 @@ it.each([
     () => new BifrostClient('ws://bifrost', { WebSocket, token: () => 'token' }),
   );
   for (const client of clients) client.connect();
-  // They have held, so this is the first failure of each.
-  await clock.pass(11_000);
+  await clock.pass(10);
   lostAt = Date.now();
   for (const socket of network.sockets.slice()) socket.end(code);
   await clock.pass(10_000);

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { BifrostClient } from '../../src/client/index.ts';
 import { Random } from '../support/random.ts';
 import { createNetwork, createPage } from './network.ts';
@@ -32,7 +32,7 @@ class Trial {
   readonly #network = createNetwork();
   readonly #client: BifrostClient;
   readonly #page = createPage();
-  readonly #clock = new SimulatedClock();
+  readonly #clock: SimulatedClock;
   #tokens: readonly string[] = [];
   #confirmed: readonly string[] = [];
   #expected: { id?: number; isReplay?: boolean } = {};
@@ -42,7 +42,7 @@ class Trial {
     this.#random = new Random(seed);
     this.server = new RecoveryServer(story);
     this.channels = [...new Set(story.tokens.flat().flatMap((token) => token.split(',')))];
-    vi.spyOn(Math, 'random').mockImplementation(() => this.#random.fraction());
+    this.#clock = new SimulatedClock(this.#random);
     const { WebSocket } = this.#network;
     this.#client = new BifrostClient('ws://bifrost', { WebSocket, token: () => this.#tokens });
     this.#client.on('posted', (id, { channel, replayed }) => {

@@ -1,14 +1,16 @@
 import { onTestFinished, vi } from 'vitest';
+import type { Random } from '../support/random.ts';
 
 type Callback = () => void;
 
-/** Time that stands still until the test lets it go on, and stays fast with thousands of timers. */
+/** Time that stands still until the test lets it go on, stays fast with thousands of timers, and leaves nothing to luck. */
 export class SimulatedClock {
   #now = 1_800_000_000_000;
   /** When → the timers that are due then. */
   readonly #due = new Map<number, Set<Callback>>();
 
-  constructor() {
+  /** `chance` is what `Math.random` gives. */
+  constructor(chance: Random) {
     vi.stubGlobal('setTimeout', (callback: Callback, ms: number) => {
       const at = this.#now + Math.max(1, Math.ceil(ms));
       // Each has an identity of its own, though the callback may be the same.
@@ -19,8 +21,14 @@ export class SimulatedClock {
     vi.stubGlobal('clearTimeout', (timer?: { at: number; run: Callback }) => {
       if (timer) this.#due.get(timer.at)?.delete(timer.run);
     });
-    vi.spyOn(Date, 'now').mockImplementation(() => this.#now);
+    // Not spies, which would remember every call.
+    const { now } = Date;
+    const { random } = Math;
+    Date.now = () => this.#now;
+    Math.random = () => chance.fraction();
     onTestFinished(() => {
+      Date.now = now;
+      Math.random = random;
       vi.unstubAllGlobals();
     });
   }
