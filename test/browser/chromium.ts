@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { type Browser, chromium } from 'playwright-core';
+import { type Browser, chromium, type LaunchOptions } from 'playwright-core';
 
 function findChromium(): string {
   const folders = (process.env['PATH'] ?? '').split(delimiter);
@@ -12,8 +12,9 @@ function findChromium(): string {
 }
 
 /** A headless browser that talks to nobody but the tests. Whoever launches it closes it. */
-export function launchChromium(): Promise<Browser> {
+export function launchChromium(options: LaunchOptions = {}): Promise<Browser> {
   return chromium.launch({
+    ...options,
     executablePath: findChromium(),
     args: [
       '--no-sandbox',

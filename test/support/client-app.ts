@@ -43,6 +43,8 @@ type Words = readonly unknown[];
 /** A running app. It takes commands and keeps what the script says, in its order. */
 export class App {
   readonly command: (name: 'connect' | 'close') => unknown;
+  /** All states of the client so far. */
+  readonly states: unknown[] = [];
   #said: Words[] = [];
   #wake = () => {};
 
@@ -53,7 +55,9 @@ export class App {
   /** To be called with each line that the app prints. */
   hear(line: string): void {
     if (!line.startsWith('app ')) return;
-    this.#said.push(JSON.parse(line.slice(4)));
+    const words = JSON.parse(line.slice(4));
+    if (words[0] === 'state') this.states.push(words[1]);
+    this.#said.push(words);
     this.#wake();
   }
 
@@ -73,13 +77,26 @@ export class App {
 /** Starts `APP_SCRIPT` in some runtime. */
 export type StartApp = (settings: AppSettings) => Promise<App>;
 
-/** The app's server: `POST /bifrost-token`, and what `serve` returns for any other path. */
-export async function startTokenServer(
-  serve: (path: string) => string | undefined = () => undefined,
-) {
+/** In a browser, with the settings in its address. */
+const PAGE = `<!doctype html>
+<meta charset="utf-8">
+<script type="module">
+const SETTINGS = JSON.parse(new URLSearchParams(location.search).get('settings'));
+const { BifrostClient } = await import(new URL('client.js', SETTINGS.url.replace('ws', 'http')));
+addEventListener('pageshow', ({ persisted }) => persisted && say('restored'));
+${APP_SCRIPT}
+</script>`;
+
+interface ServedPage {
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** The app's server: `POST /bifrost-token`, a page at `/`, and an empty page at any other path. */
+export async function startAppServer({ body, headers = {} }: ServedPage = { body: PAGE }) {
   const tokens = { status: 200, asked: 0, secret: undefined as string | undefined };
-  const server = createServer((request, response) => {
-    if (request.url === '/bifrost-token') {
+  const server = createServer(({ url = '' }, response) => {
+    if (url === '/bifrost-token') {
       tokens.asked += 1;
       const options = tokens.secret === undefined ? {} : { secret: tokens.secret };
       const token = sign({ channels: ['user:1', 'news'] }, options);
@@ -87,8 +104,8 @@ export async function startTokenServer(
       response.end(JSON.stringify({ token }));
       return;
     }
-    const page = serve(request.url ?? '');
-    response.writeHead(page === undefined ? 404 : 200, { 'Content-Type': 'text/html' }).end(page);
+    const isApp = new URL(url, 'http://app').pathname === '/';
+    response.writeHead(200, { 'Content-Type': 'text/html', ...headers }).end(isApp ? body : '');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => {
@@ -97,4 +114,9 @@ export async function startTokenServer(
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return { tokens, url, tokenUrl: `${url}/bifrost-token` };
+}
+
+/** The address of the page. */
+export function pageUrl(settings: AppSettings): string {
+  return `${new URL('/', settings.tokenUrl)}?settings=${encodeURIComponent(JSON.stringify(settings))}`;
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { BifrostPublisher } from '../../src/publisher/index.ts';
-import { type App, type StartApp, startTokenServer } from './client-app.ts';
+import { type App, type StartApp, startAppServer } from './client-app.ts';
 import { startServer, type TestServer } from './server.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 import { SECRET } from './tokens.ts';
@@ -15,7 +15,7 @@ async function received(app: App, server: TestServer) {
 }
 
 /** A server that the app reaches through a proxy. */
-export async function startNetwork(env: Readonly<Record<string, string>> = {}) {
+async function startNetwork(env: Readonly<Record<string, string>> = {}) {
   const server = await startServer(env);
   const proxy = await TcpProxy.to(server.port);
   let number = 0;
@@ -38,18 +38,25 @@ export async function startNetwork(env: Readonly<Record<string, string>> = {}) {
 }
 
 /** From `first` to `last`. */
-const numbers = (first: number, last: number) =>
+export const numbers = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, n) => first + n);
+
+/** An app that is connected, and all that is around it. */
+export async function startConnected(
+  startApp: StartApp,
+  env: Readonly<Record<string, string>> = {},
+) {
+  const network = await startNetwork(env);
+  const { tokens, tokenUrl } = await startAppServer();
+  const settings = { url: network.url, tokenUrl };
+  const app = await startApp(settings);
+  await app.says('state', 'connected');
+  return { ...network, tokens, settings, app };
+}
 
 /** What every runtime must be able to do. */
 export function describeClient(startApp: StartApp): void {
-  async function start(env: Readonly<Record<string, string>> = {}) {
-    const network = await startNetwork(env);
-    const { tokens, tokenUrl } = await startTokenServer();
-    const app = await startApp({ url: network.url, tokenUrl });
-    await app.says('state', 'connected');
-    return { ...network, tokens, app };
-  }
+  const start = (env?: Readonly<Record<string, string>>) => startConnected(startApp, env);
 
   it('receives what was broadcast while its connection was cut, each message once and in order', async () => {
     const { app, proxy, post, received } = await start();

@@ -42,6 +42,20 @@ export class TcpProxy {
     this.#isFrozen = false;
   }
 
+  /** Keeps what the server says, until `release`. */
+  hold(): void {
+    for (const [, far] of this.#pairs) far.pause();
+  }
+
+  release(): void {
+    for (const [, far] of this.#pairs) far.resume();
+  }
+
+  /** Resolves when a client sends something. */
+  clientSends(): Promise<unknown> {
+    return Promise.race([...this.#pairs].map(([near]) => once(near, 'data')));
+  }
+
   #join(near: Socket): void {
     const far = connect(this.target, '127.0.0.1');
     const pair = [near, far] as const;
