@@ -203,8 +203,8 @@ export class BifrostClient<Events extends EventMap = Record<string, unknown>>
     };
 
     const receive = (text: string) => {
-      dispatch({ type: 'heard' });
       const frame = parseFrame(text, recovery.isConfirmed);
+      dispatch({ type: 'heard', moved: !!frame?.position });
       if (frame?.type === 'subscribed') {
         recovery.confirm(frame);
         dispatch({ type: 'subscribed', isLast: !!frame.position });

@@ -47,8 +47,8 @@ export interface State {
   readonly slowAt: readonly number[];
   /** When the first channel of this connection was confirmed. */
   readonly subscribedAt: number;
-  /** When anything last came from the server. */
-  readonly heardAt: number;
+  /** When a position last came from the server. */
+  readonly movedAt: number;
   /** True if the last frame was a confirmation, and others may follow. */
   readonly confirming: boolean;
   /** True while a ping is not answered. */
@@ -67,8 +67,8 @@ export type ClientEvent =
   | { readonly type: 'tokens'; readonly none: boolean }
   /** The token callback failed, or, `final`, the socket cannot be made. */
   | { readonly type: 'failed'; readonly error: unknown; readonly final?: boolean }
-  /** A frame came. */
-  | { readonly type: 'heard' }
+  /** A frame came; `moved` if it has a position. */
+  | { readonly type: 'heard'; readonly moved: boolean }
   /** A channel was confirmed; `isLast` if the frame says that it is the last of its token. */
   | { readonly type: 'subscribed'; readonly isLast: boolean }
   | { readonly type: 'ended'; readonly code: number; readonly reason: string };
@@ -86,7 +86,10 @@ export interface Reduction {
 
 /** For a handshake, for a token, and for any answer to a ping. */
 const DEADLINE_MS = 10_000;
-/** Silence after which the client asks whether the server is still there. */
+/**
+ * Without a position for so long, the client asks whether the server is still there, and where. Messages that the server
+ * does not keep have none: a cursor that stood still for as long as the history reaches back would be a gap.
+ */
 const SILENCE_MS = 25_000;
 /** A timer that is this late was kept from running: the page was frozen, and what arrived meanwhile is still to come. */
 const LATE_MS = 5_000;
@@ -107,7 +110,7 @@ export const INITIAL: State = {
   refused: false,
   slowAt: [],
   subscribedAt: 0,
-  heardAt: 0,
+  movedAt: 0,
   confirming: false,
   probing: false,
   restarted: false,
@@ -181,7 +184,7 @@ export const reduce = (
       if (step === 'waiting') return open(state);
       if (!hasSocket) return to({});
       if (isLive && !state.probing) {
-        const silentAt = state.heardAt + SILENCE_MS;
+        const silentAt = state.movedAt + SILENCE_MS;
         return state.confirming || now >= silentAt ? probe(false) : to({ dueAt: silentAt });
       }
       const isLate = now - (state.dueAt as number) > LATE_MS;
@@ -194,12 +197,12 @@ export const reduce = (
       return to({ step: 'authorizing', dueAt: now + DEADLINE_MS, restarted: false }, 'askToken');
     case 'tokens':
       if (event.none) return stop('closed', undefined, 'leave');
-      return to({ step: 'subscribing', heardAt: now, dueAt: now + SILENCE_MS }, 'authenticate');
+      return to({ step: 'subscribing', movedAt: now, dueAt: now + SILENCE_MS }, 'authenticate');
     case 'failed':
       return event.final ? stop('closed', event.error as Error) : end(CUT, event.error as Error);
     case 'heard':
       return to({
-        heardAt: now,
+        movedAt: event.moved ? now : state.movedAt,
         confirming: false,
         probing: false,
         dueAt: state.probing ? now + SILENCE_MS : state.dueAt,

@@ -572,6 +572,20 @@ describe('liveness', () => {
     expect([socket.sent.length, socket.isClosed]).toEqual([2, false]);
   });
 
+  it('asks for a position when only messages come that the server does not keep', async () => {
+    const { connect } = createClient();
+    const socket = await connect();
+    socket.confirm(['a'], { position: at(1) });
+    const typing = '{"event":"message","channel":"a","data":{"event":"typing"}}';
+    for (let second = 0; second < 70; second += 5) {
+      await wait(5_000);
+      socket.receive(typing);
+    }
+    expect(socket.sent.slice(1)).toEqual(['{"event":"ping"}', '{"event":"ping"}']);
+    // They are answers enough.
+    expect(socket.isClosed).toBe(false);
+  });
+
   it('notices a handshake that gets no answer', async () => {
     const { client, network } = createClient();
     client.connect();

@@ -64,8 +64,11 @@ class World {
       case 'confirm':
       case 'confirm last':
         if (this.socket !== 'open' || this.isAsking) return [];
-        if (happening === 'frame') return [{ type: 'heard' }];
-        return [{ type: 'heard' }, { type: 'subscribed', isLast: happening === 'confirm last' }];
+        if (happening === 'frame') return [{ type: 'heard', moved: true }];
+        return [
+          { type: 'heard', moved: happening === 'confirm last' },
+          { type: 'subscribed', isLast: happening === 'confirm last' },
+        ];
       default:
         // The code that the server closes with.
         return this.socket === 'none'
