@@ -8,40 +8,12 @@ import {
   type Message,
   type MessageSource,
 } from './channel.ts';
-import { parseFrame } from './frame.ts';
+import { type Frame, parseFrame } from './frame.ts';
 import { createListeners, type ListenOptions, type Unlisten } from './listeners.ts';
+import type { ClientOptions, ClientState, WebSocketLike } from './options.ts';
+import { isPageVisible, listenToPage } from './page.ts';
 import { Recovery } from './recovery.ts';
 import { type ClientEvent, type Effect, INITIAL, reduce, type Step } from './reducer.ts';
-
-/** `waiting` is before the next attempt; `closed` is until `connect` is called again. */
-export type ClientState = 'idle' | 'connecting' | 'connected' | 'waiting' | 'closed';
-
-export interface ClientOptions {
-  /**
-   * Asks your app for a token that names the channels, or for several; null when nobody is logged in, which closes the
-   * client. Called for every connection. `signal` is aborted when the answer is not wanted any more, after ten seconds
-   * at the latest. When it fails it is called again, later with every failure.
-   */
-  readonly token: (options: {
-    readonly signal: AbortSignal;
-  }) => Tokens | null | PromiseLike<Tokens | null>;
-  /** The position that the page was rendered with: the client begins with what was broadcast after it. */
-  readonly since?: string | undefined;
-  /** The class to use where there is no global one: that of `ws`, in Node 20. */
-  readonly WebSocket?: (new (url: string) => WebSocketLike) | undefined;
-}
-
-type Tokens = string | readonly string[];
-
-/** What the client needs of a websocket: those of browsers, Node, Bun and `ws` have it. */
-export interface WebSocketLike {
-  onopen: ((event: never) => void) | null;
-  onmessage: ((event: never) => void) | null;
-  onclose: ((event: never) => void) | null;
-  onerror: ((event: never) => void) | null;
-  send(text: string): void;
-  close(): void;
-}
 
 const STATES: Partial<Record<Step, ClientState>> = {
   opening: 'connecting',
@@ -49,17 +21,6 @@ const STATES: Partial<Record<Step, ClientState>> = {
   subscribing: 'connecting',
   hidden: 'waiting',
 };
-
-/** What only browsers have. */
-interface Page {
-  readonly document?: { readonly hidden: boolean };
-  addEventListener?(name: string, listener: (event: { type: string }) => void): void;
-  removeEventListener?(name: string, listener: (event: { type: string }) => void): void;
-}
-
-const page = globalThis as Page;
-
-const PAGE_EVENTS = ['visibilitychange', 'online', 'pageshow', 'pagehide'];
 
 /**
  * Receives the broadcasts of the channels that its tokens name, over one websocket that it opens again whenever that is
@@ -78,182 +39,204 @@ const PAGE_EVENTS = ['visibilitychange', 'online', 'pageshow', 'pagehide'];
 export class BifrostClient<Events extends EventMap = Record<string, unknown>>
   implements MessageSource<Events>
 {
-  declare readonly on: MessageSource<Events>['on'];
-  declare readonly onMessage: MessageSource<Events>['onMessage'];
-  declare readonly onGap: MessageSource<Events>['onGap'];
+  readonly #url: string;
+  readonly #options: ClientOptions;
+  readonly #listeners = createListeners();
+  readonly #channels = new Map<string, ReturnType<typeof createChannel<Events>>>();
+  readonly #recovery: Recovery;
+  #current = INITIAL;
+  #state: ClientState = 'idle';
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerDueAt: number | undefined;
+  #socket: WebSocketLike | undefined;
+  #asking: AbortController | undefined;
+  #tokens: readonly string[] = [];
 
-  /** Calls the handler with each new state. `error` says why it waits or is closed, unless you wanted it so. */
-  declare readonly onState: (
-    handler: (state: ClientState, error?: Error) => void,
-    options?: ListenOptions,
-  ) => Unlisten;
-
-  /** The messages of one channel; the same object for the same name. */
-  declare readonly channel: (name: string) => Channel<Events>;
-
-  declare readonly state: ClientState;
-
-  /** Opens a connection and keeps it open. At once, if the client waits for its next attempt. */
-  declare readonly connect: () => void;
-
-  /** Ends the connection. `connect` goes on where it was. */
-  declare readonly close: () => void;
-
-  declare readonly [Symbol.asyncDispose]: () => Promise<void>;
+  readonly on: MessageSource<Events>['on'];
+  readonly onMessage: MessageSource<Events>['onMessage'];
+  readonly onGap: MessageSource<Events>['onGap'];
 
   /** Connects to nothing before `connect` is called. */
-  constructor(url: string, { token, since, WebSocket = globalThis.WebSocket }: ClientOptions) {
-    const listeners = createListeners();
-    const channels = new Map<string, ReturnType<typeof createChannel<Events>>>();
-    const recovery = new Recovery(since);
-    let current = INITIAL;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let timerDueAt: number | undefined;
-    let socket: WebSocketLike | undefined;
-    let asking: AbortController | undefined;
+  constructor(url: string, options: ClientOptions) {
+    this.#url = url;
+    this.#options = options;
+    this.#recovery = new Recovery(options.since);
+    ({
+      on: this.on,
+      onMessage: this.onMessage,
+      onGap: this.onGap,
+    } = createSource<Events>(this.#listeners));
+  }
+
+  get state(): ClientState {
+    return this.#state;
+  }
+
+  /** Calls the handler with each new state. `error` says why it waits or is closed, unless you wanted it so. */
+  readonly onState = (
+    handler: (state: ClientState, error?: Error) => void,
+    options?: ListenOptions,
+  ): Unlisten =>
+    this.#listeners.listen(
+      'state',
+      (state, error) => {
+        // Another handler may have changed it since.
+        if (state === this.#state) handler(state, error);
+      },
+      options,
+    );
+
+  /** The messages of one channel; the same object for the same name. */
+  readonly channel = (name: string): Channel<Events> => {
+    const known = this.#channels.get(name) ?? createChannel<Events>();
+    this.#channels.set(name, known);
+    return known.channel;
+  };
+
+  /** Opens a connection and keeps it open. At once, if the client waits for its next attempt. */
+  readonly connect = (): void => this.#dispatch({ type: 'connect' });
+
+  /** Ends the connection. `connect` goes on where it was. */
+  readonly close = (): void => this.#dispatch({ type: 'close' });
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  #dispatch(event: ClientEvent): void {
+    const { step } = this.#current;
+    const { state, effects } = reduce(this.#current, event, Date.now(), Math.random());
+    this.#current = state;
+    if (state.dueAt !== this.#timerDueAt) {
+      clearTimeout(this.#timer);
+      this.#timerDueAt = state.dueAt;
+      if (state.dueAt !== undefined) {
+        this.#timer = setTimeout(this.#onTimer, state.dueAt - Date.now());
+      }
+    }
+    for (const effect of effects) this.#perform(effect);
+    if (state.step !== step) this.#announceState();
+  }
+
+  #announceState(): void {
+    const { step, error } = this.#current;
+    listenToPage(step !== 'closed', this.#onPage);
+    const state = STATES[step] ?? (step as ClientState);
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#listeners.emit('state', state, error);
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timerDueAt = undefined;
+    this.#dispatch({ type: 'timer' });
+  };
+
+  readonly #onPage = ({ type }: { type: string }): void => {
+    if (type === 'pagehide') this.#dispatch({ type: 'hide' });
+    else if (isPageVisible()) this.#dispatch({ type: 'probe' });
+  };
+
+  #perform(effect: Effect): void {
+    if (effect === 'open') this.#open();
+    else if (effect === 'askToken') void this.#askToken();
+    else if (effect === 'authenticate') this.#authenticate();
+    else if (effect === 'ping') this.#send({ event: 'ping' });
+    else if (effect === 'drop') this.#drop();
+    else this.#recovery[effect]();
+  }
+
+  #open(): void {
+    const { WebSocket = globalThis.WebSocket } = this.#options;
+    try {
+      const socket: WebSocketLike = new WebSocket(this.#url);
+      this.#socket = socket;
+      socket.onopen = () => this.#dispatch({ type: 'opened' });
+      socket.onmessage = ({ data }: { data: string }) => this.#receive(data);
+      socket.onclose = ({ code, reason }: { code: number; reason: string }) =>
+        this.#dispatch({ type: 'ended', code, reason });
+      // It is followed by a close. The websockets of `ws` throw when nobody listens.
+      socket.onerror = () => {};
+    } catch (error) {
+      this.#dispatch({ type: 'failed', error, final: true });
+    }
+  }
+
+  /** Never rejects. */
+  async #askToken(): Promise<void> {
+    const controller = new AbortController();
+    const { signal } = controller;
+    this.#asking = controller;
+    let event: ClientEvent;
     let tokens: readonly string[] = [];
+    try {
+      const answer = await this.#options.token({ signal });
+      if (answer !== null) tokens = [answer].flat();
+      event = { type: 'tokens', none: !tokens.length };
+    } catch (error) {
+      event = { type: 'failed', error };
+    }
+    if (signal.aborted) return;
+    this.#tokens = tokens;
+    this.#dispatch(event);
+  }
 
-    const dispatch = (event: ClientEvent): void => {
-      const { state, effects } = reduce(current, event, Date.now(), Math.random());
-      const isNew = state.step !== current.step;
-      current = state;
-      if (state.dueAt !== timerDueAt) {
-        clearTimeout(timer);
-        timerDueAt = state.dueAt;
-        if (timerDueAt !== undefined) timer = setTimeout(onTimer, timerDueAt - Date.now());
-      }
-      for (const effect of effects) perform[effect]();
-      if (isNew) announceState();
-    };
+  #authenticate(): void {
+    const since = this.#recovery.begin(this.#tokens.length) ?? null;
+    for (const data of this.#tokens) this.#send({ event: 'authenticate', data, since });
+  }
 
-    const announceState = () => {
-      const { step, error } = current;
-      const isActive = step !== 'closed';
-      for (const name of PAGE_EVENTS) {
-        page[isActive ? 'addEventListener' : 'removeEventListener']?.(name, onPage);
-      }
-      const state = STATES[step] ?? (step as ClientState);
-      if (state === this.state) return;
-      Object.assign(this, { state });
-      listeners.emit('state', state, error);
-    };
+  #send(message: object): void {
+    this.#socket?.send(JSON.stringify(message));
+  }
 
-    const onTimer = () => {
-      timerDueAt = undefined;
-      dispatch({ type: 'timer' });
-    };
+  /** The socket is detached first: whatever still comes of it is of no concern any more. */
+  #drop(): void {
+    this.#asking?.abort();
+    const socket = this.#socket;
+    if (!socket) return;
+    this.#socket = undefined;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
 
-    const onPage = ({ type }: { type: string }) => {
-      if (type === 'pagehide') dispatch({ type: 'hide' });
-      else if (!page.document?.hidden) dispatch({ type: 'probe' });
-    };
+  #receive(text: string): void {
+    const recovery = this.#recovery;
+    const frame = parseFrame(text, recovery.isConfirmed);
+    const position = frame?.position;
+    this.#dispatch({ type: 'heard', moved: !!position });
+    if (frame?.type === 'subscribed') {
+      recovery.confirm(frame);
+      this.#dispatch({ type: 'subscribed', isLast: !!position });
+      if (!position) return;
+    }
+    // Whatever comes behind the confirmations shows that they were all.
+    this.#announceGaps();
+    if (frame?.type === 'message') this.#deliver(frame);
+    if (!position) return;
+    if (frame.type === 'pong') recovery.pong(position);
+    else recovery.advance(position);
+  }
 
-    const send = (message: object) => socket?.send(JSON.stringify(message));
+  #announceGaps(): void {
+    const gaps = this.#recovery.takeGaps();
+    if (!gaps.length) return;
+    this.#listeners.emit('gap', { channels: gaps });
+    for (const name of gaps) this.#channels.get(name)?.listeners.emit('gap', { channels: [name] });
+  }
 
-    const perform: Record<Effect, () => void> = {
-      open() {
-        try {
-          const opened = new WebSocket(url);
-          socket = opened;
-          opened.onopen = () => dispatch({ type: 'opened' });
-          opened.onmessage = ({ data }: { data: string }) => receive(data);
-          opened.onclose = ({ code, reason }: { code: number; reason: string }) =>
-            dispatch({ type: 'ended', code, reason });
-          // It is followed by a close. The websockets of `ws` throw when nobody listens.
-          opened.onerror = () => {};
-        } catch (error) {
-          dispatch({ type: 'failed', error, final: true });
-        }
-      },
-      async askToken() {
-        const controller = new AbortController();
-        const { signal } = controller;
-        asking = controller;
-        let event: ClientEvent;
-        try {
-          const answer = await token({ signal });
-          tokens = answer === null ? [] : [answer].flat();
-          event = { type: 'tokens', none: !tokens.length };
-        } catch (error) {
-          event = { type: 'failed', error };
-        }
-        if (!signal.aborted) dispatch(event);
-      },
-      authenticate() {
-        const since = recovery.begin(tokens.length) ?? null;
-        for (const data of tokens) send({ event: 'authenticate', data, since });
-      },
-      ping: () => send({ event: 'ping' }),
-      drop() {
-        asking?.abort();
-        if (!socket) return;
-        socket.onopen = socket.onmessage = socket.onclose = null;
-        socket.close();
-        socket = undefined;
-      },
-      forget: () => recovery.forget(),
-      leave: () => recovery.leave(),
-    };
-
-    const announceGaps = () => {
-      const gaps = recovery.takeGaps();
-      if (!gaps.length) return;
-      listeners.emit('gap', { channels: gaps });
-      for (const name of gaps) channels.get(name)?.listeners.emit('gap', { channels: [name] });
-    };
-
-    const receive = (text: string) => {
-      const frame = parseFrame(text, recovery.isConfirmed);
-      dispatch({ type: 'heard', moved: !!frame?.position });
-      if (frame?.type === 'subscribed') {
-        recovery.confirm(frame);
-        dispatch({ type: 'subscribed', isLast: !!frame.position });
-        if (!frame.position) return;
-      }
-      // Whatever comes behind the confirmations shows that they were all.
-      announceGaps();
-      if (!frame) return;
-      const { position } = frame;
-      if (frame.type === 'message') deliver(frame);
-      if (position) recovery[frame.type === 'pong' ? 'pong' : 'advance'](position);
-    };
-
-    const deliver = (frame: Extract<ReturnType<typeof parseFrame>, { type: 'message' }>) => {
-      const { channel = recovery.onlyChannel, position, text, message: body } = frame;
-      const { isNew, replayed } =
-        position && channel !== undefined
-          ? recovery.receive(channel, position)
-          : { isNew: true, replayed: false };
-      if (!isNew) return;
-      const event = typeof body['event'] === 'string' ? body['event'] : undefined;
-      const data = event === undefined ? body : body['data'];
-      const message: Message = { channel, event, data, text, position, replayed };
-      emitMessage(listeners, message);
-      const named = channel !== undefined && channels.get(channel);
-      if (named) emitMessage(named.listeners, message);
-    };
-
-    const close = () => dispatch({ type: 'close' });
-    Object.assign(this, {
-      ...createSource<Events>(listeners),
-      state: 'idle',
-      onState: ((handler, options) =>
-        listeners.listen(
-          'state',
-          (state, error) => {
-            // Another handler may have changed it since.
-            if (state === this.state) handler(state, error);
-          },
-          options,
-        )) satisfies typeof this.onState,
-      channel(name: string) {
-        const known = channels.get(name) ?? createChannel<Events>();
-        channels.set(name, known);
-        return known.channel;
-      },
-      connect: () => dispatch({ type: 'connect' }),
-      close,
-      [Symbol.asyncDispose]: async () => close(),
-    });
+  #deliver({ channel, position, text, message: body }: Frame & { type: 'message' }): void {
+    const name = channel ?? this.#recovery.onlyChannel;
+    const { isNew, replayed } =
+      position && name !== undefined
+        ? this.#recovery.receive(name, position)
+        : { isNew: true, replayed: false };
+    if (!isNew) return;
+    const event = typeof body['event'] === 'string' ? body['event'] : undefined;
+    const data = event === undefined ? body : body['data'];
+    const message: Message = { channel: name, event, data, text, position, replayed };
+    emitMessage(this.#listeners, message);
+    const named = name !== undefined && this.#channels.get(name);
+    if (named) emitMessage(named.listeners, message);
   }
 }

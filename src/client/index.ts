@@ -1,8 +1,4 @@
 export type { Channel, EventMap, Gap, Message, MessageSource } from './channel.ts';
-export {
-  BifrostClient,
-  type ClientOptions,
-  type ClientState,
-  type WebSocketLike,
-} from './client.ts';
+export { BifrostClient } from './client.ts';
 export type { ListenOptions, Unlisten } from './listeners.ts';
+export type { ClientOptions, ClientState, WebSocketLike } from './options.ts';

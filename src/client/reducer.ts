@@ -116,6 +116,77 @@ export const INITIAL: State = {
   restarted: false,
 };
 
+const change = (state: State, changes: Partial<State>, ...effects: Effect[]): Reduction => ({
+  state: { ...state, ...changes },
+  effects,
+});
+
+const isLive = ({ step }: State): boolean => step === 'subscribing' || step === 'connected';
+
+const isAtRest = ({ step }: State): boolean => step === 'idle' || step === 'closed';
+
+const open = (state: State, now: number): Reduction =>
+  change(
+    state,
+    { step: 'opening', error: undefined, dueAt: now + DEADLINE_MS, restarted: false },
+    'open',
+  );
+
+const stop = (state: State, step: Step, error?: Error, ...effects: Effect[]): Reduction =>
+  change(state, { step, error, dueAt: undefined, probing: false }, 'drop', ...effects);
+
+const probe = (state: State, now: number, restarted = false): Reduction =>
+  change(state, { probing: true, restarted, dueAt: now + DEADLINE_MS }, 'ping');
+
+/** The connection has ended, or is given up: waits for the next attempt, unless that would end in the same way. */
+const end = (state: State, code: number, error: Error, now: number, random: number): Reduction => {
+  if (isFinal(code) || (code === NOT_AUTHORIZED && state.refused)) {
+    return stop(state, 'closed', error);
+  }
+  const hasHeld = state.step === 'connected' && now - state.subscribedAt >= HOLD_MS;
+  const failures = hasHeld ? 0 : state.failures;
+  let { slowAt } = state;
+  const effects: Effect[] = ['drop'];
+  if (code === TOO_SLOW) {
+    slowAt = [...slowAt, now].slice(-3);
+    // What is missed would be too much again.
+    if (slowAt.length === 3 && now - (slowAt[0] as number) < MINUTE_MS) {
+      slowAt = [];
+      effects.push('forget');
+    }
+  }
+  const waiting = {
+    step: 'waiting',
+    error,
+    dueAt: now + reconnectDelay(code, failures, random),
+    failures: failures + Number(code !== SHUTTING_DOWN),
+    refused: state.refused || code === NOT_AUTHORIZED,
+    slowAt,
+    probing: false,
+  } as const;
+  return change(state, waiting, ...effects);
+};
+
+/** The one timer is due, whatever it was set for. */
+const onTimer = (state: State, now: number, random: number): Reduction => {
+  const { step, movedAt, dueAt } = state;
+  if (step === 'waiting') return open(state, now);
+  if (step === 'hidden' || isAtRest(state)) return change(state, {});
+  if (isLive(state) && !state.probing) {
+    const silentAt = movedAt + SILENCE_MS;
+    const isQuiet = state.confirming || now >= silentAt;
+    return isQuiet ? probe(state, now) : change(state, { dueAt: silentAt });
+  }
+  const isLate = now - (dueAt as number) > LATE_MS;
+  if (!isLate || state.restarted) {
+    const what = step === 'authorizing' ? 'token' : 'answer';
+    return end(state, CUT, new Error(`No ${what} in time`), now, random);
+  }
+  return isLive(state)
+    ? probe(state, now, true)
+    : change(state, { restarted: true, dueAt: now + DEADLINE_MS });
+};
+
 /** What comes of an event. `now` is in milliseconds since 1970, `random` from 0 up to 1. */
 export const reduce = (
   state: State,
@@ -124,103 +195,52 @@ export const reduce = (
   random: number,
 ): Reduction => {
   const { step } = state;
-  const isLive = step === 'subscribing' || step === 'connected';
-  const hasSocket = isLive || step === 'opening' || step === 'authorizing';
-
-  const to = (changes: Partial<State>, ...effects: Effect[]): Reduction => ({
-    state: { ...state, ...changes },
-    effects,
-  });
-  const open = (from: State) =>
-    to(
-      { ...from, step: 'opening', error: undefined, dueAt: now + DEADLINE_MS, restarted: false },
-      'open',
-    );
-  const stop = (next: Step, error: Error | undefined, ...effects: Effect[]) =>
-    to({ step: next, error, dueAt: undefined, probing: false }, 'drop', ...effects);
-  const probe = (restarted: boolean) =>
-    to({ probing: true, restarted, dueAt: now + DEADLINE_MS }, 'ping');
-
-  const end = (code: number, error: Error): Reduction => {
-    if (isFinal(code) || (code === NOT_AUTHORIZED && state.refused)) return stop('closed', error);
-    const hasHeld = step === 'connected' && now - state.subscribedAt >= HOLD_MS;
-    const failures = hasHeld ? 0 : state.failures;
-    let slowAt = state.slowAt;
-    const effects: Effect[] = ['drop'];
-    if (code === TOO_SLOW) {
-      slowAt = [...slowAt, now].slice(-3);
-      // What is missed would be too much again.
-      if (slowAt.length === 3 && now - (slowAt[0] as number) < MINUTE_MS) {
-        slowAt = [];
-        effects.push('forget');
-      }
-    }
-    return to(
-      {
-        step: 'waiting',
-        error,
-        dueAt: now + reconnectDelay(code, failures, random),
-        failures: failures + Number(code !== SHUTTING_DOWN),
-        refused: state.refused || code === NOT_AUTHORIZED,
-        slowAt,
-        probing: false,
-      },
-      ...effects,
-    );
-  };
-
+  const isAway = step === 'waiting' || step === 'hidden';
   switch (event.type) {
     case 'connect':
-      if (step === 'idle' || step === 'closed') return open(INITIAL);
-      return step === 'waiting' || step === 'hidden' ? open(state) : to({});
+      if (isAtRest(state)) return open(INITIAL, now);
+      return isAway ? open(state, now) : change(state, {});
     case 'close':
-      return stop('closed', undefined);
+      return stop(state, 'closed');
     case 'hide':
-      return step === 'idle' || step === 'closed' ? to({}) : stop('hidden', undefined);
+      return isAtRest(state) ? change(state, {}) : stop(state, 'hidden');
     case 'probe':
-      if (step === 'waiting' || step === 'hidden') return open(state);
-      return isLive && !state.probing ? probe(false) : to({});
-    case 'timer': {
-      if (step === 'waiting') return open(state);
-      if (!hasSocket) return to({});
-      if (isLive && !state.probing) {
-        const silentAt = state.movedAt + SILENCE_MS;
-        return state.confirming || now >= silentAt ? probe(false) : to({ dueAt: silentAt });
-      }
-      const isLate = now - (state.dueAt as number) > LATE_MS;
-      if (!isLate || state.restarted) {
-        return end(CUT, new Error(`No ${step === 'authorizing' ? 'token' : 'answer'} in time`));
-      }
-      return isLive ? probe(true) : to({ restarted: true, dueAt: now + DEADLINE_MS });
+      if (isAway) return open(state, now);
+      return isLive(state) && !state.probing ? probe(state, now) : change(state, {});
+    case 'timer':
+      return onTimer(state, now, random);
+    case 'opened': {
+      const dueAt = now + DEADLINE_MS;
+      return change(state, { step: 'authorizing', dueAt, restarted: false }, 'askToken');
     }
-    case 'opened':
-      return to({ step: 'authorizing', dueAt: now + DEADLINE_MS, restarted: false }, 'askToken');
-    case 'tokens':
-      if (event.none) return stop('closed', undefined, 'leave');
-      return to({ step: 'subscribing', movedAt: now, dueAt: now + SILENCE_MS }, 'authenticate');
-    case 'failed':
-      return event.final ? stop('closed', event.error as Error) : end(CUT, event.error as Error);
+    case 'tokens': {
+      if (event.none) return stop(state, 'closed', undefined, 'leave');
+      const dueAt = now + SILENCE_MS;
+      return change(state, { step: 'subscribing', movedAt: now, dueAt }, 'authenticate');
+    }
     case 'heard':
-      return to({
+      return change(state, {
         movedAt: event.moved ? now : state.movedAt,
         confirming: false,
         probing: false,
         dueAt: state.probing ? now + SILENCE_MS : state.dueAt,
       });
     case 'subscribed':
-      return to({
+      return change(state, {
         step: 'connected',
         refused: false,
         subscribedAt: step === 'connected' ? state.subscribedAt : now,
         confirming: !event.isLast,
         dueAt: now + (event.isLast ? SILENCE_MS : CONFIRMATIONS_MS),
       });
-    case 'ended':
-      return end(
-        event.code,
-        Object.assign(new Error(`Closed with ${event.code} ${event.reason}`.trimEnd()), {
-          code: event.code,
-        }),
-      );
+    case 'failed':
+      return event.final
+        ? stop(state, 'closed', event.error as Error)
+        : end(state, CUT, event.error as Error, now, random);
+    case 'ended': {
+      const { code, reason } = event;
+      const error = new Error(`Closed with ${code} ${reason}`.trimEnd());
+      return end(state, code, Object.assign(error, { code }), now, random);
+    }
   }
 };
