@@ -1,7 +1,18 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { App, type AppSettings, pageUrl, startAppServer } from '../support/client-app.ts';
-import { describeClient, numbers, startConnected } from '../support/client-scenarios.ts';
+import {
+  App,
+  type AppSettings,
+  pageUrl,
+  type StartApp,
+  startAppServer,
+} from '../support/client-app.ts';
+import {
+  describeClient,
+  describeRestart,
+  numbers,
+  startConnected,
+} from '../support/client-scenarios.ts';
 import { startServer } from '../support/server.ts';
 import { snippet } from '../support/snippets.ts';
 import { launchChromium } from './chromium.ts';
@@ -57,7 +68,9 @@ describe('in a browser, the client', () => {
     return { ...around, page: (opened as PageApp).page };
   }
 
-  describeClient(async (settings) => openApp(await newContext(), settings));
+  const startApp: StartApp = async (settings) => openApp(await newContext(), settings);
+  describeClient(startApp);
+  describeRestart(startApp);
 
   it('works as the README shows, in a page whose policy lets in nothing else', async () => {
     const server = await startServer();

@@ -3,8 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, onTestFinished } from 'vitest';
-import { APP_SCRIPT, App } from '../support/client-app.ts';
-import { describeClient } from '../support/client-scenarios.ts';
+import { APP_SCRIPT, App, type StartApp } from '../support/client-app.ts';
+import { describeClient, describeRestart } from '../support/client-scenarios.ts';
 import { createProject, type Project, type Runtime, runtimeCommand } from './project.ts';
 import { run } from './run.ts';
 
@@ -39,7 +39,7 @@ describe.each(RUNTIMES)('in %s, the client', (runtime) => {
     [command, ...args] = await runtimeCommand(project, runtime);
   });
 
-  describeClient(async (settings) => {
+  const startApp: StartApp = async (settings) => {
     const child = spawn(command, [...args, 'client.mjs'], {
       cwd: project.folder,
       env: { ...process.env, SETTINGS: JSON.stringify(settings) },
@@ -51,5 +51,7 @@ describe.each(RUNTIMES)('in %s, the client', (runtime) => {
     const app = new App((name) => child.stdin.write(`${name}\n`));
     createInterface({ input: child.stdout }).on('line', (line) => app.hear(line));
     return app;
-  });
+  };
+  describeClient(startApp);
+  describeRestart(startApp);
 });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { BifrostPublisher } from '../../src/publisher/index.ts';
 import { type App, type StartApp, startAppServer } from './client-app.ts';
+import { startProgram, temporaryFolder } from './program.ts';
 import { startServer, type TestServer } from './server.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 import { SECRET } from './tokens.ts';
@@ -52,6 +53,42 @@ export async function startConnected(
   const app = await startApp(settings);
   await app.says('state', 'connected');
   return { ...network, tokens, settings, app };
+}
+
+/** With the program as it is deployed: only that reads and writes the file. */
+export function describeRestart(startApp: StartApp): void {
+  it('misses nothing when a server that keeps its history in a file is restarted', async () => {
+    const folder = await temporaryFolder();
+    const launch = async () => {
+      const program = startProgram(folder, { JWT_SECRET: SECRET, HISTORY_FILE: 'history' });
+      const url = `http://127.0.0.1:${await program.listening()}`;
+      return { program, url, bifrost: new BifrostPublisher({ url, secret: SECRET }) };
+    };
+    const first = await launch();
+    const proxy = await TcpProxy.to(Number(new URL(first.url).port));
+    const { tokenUrl } = await startAppServer();
+    const app = await startApp({ url: `ws://127.0.0.1:${proxy.port}/subscribe`, tokenUrl });
+    await app.says('state', 'connected');
+    const post = ({ bifrost }: typeof first, numbers: readonly number[]) =>
+      Promise.all(numbers.map((data) => bifrost.publish('news', { event: 'number', data })));
+
+    await post(first, [1, 2]);
+    // These stay on the way.
+    proxy.hold();
+    await post(first, [3, 4]);
+    first.program.child.kill('SIGTERM');
+    await first.program.ended;
+    proxy.cut();
+    await app.says('state', 'waiting');
+    const second = await launch();
+    proxy.target = Number(new URL(second.url).port);
+    await app.says('state', 'connected');
+    await post(second, [5]);
+    await second.bifrost.publish('news', { event: 'report', data: 'last' });
+    const words = await app.says('report', 'last');
+    expect(words.at(-1)).toEqual(['report', 'last', [1, 2, 3, 4, 5]]);
+    expect(words.filter(([kind]) => kind === 'gap')).toEqual([]);
+  });
 }
 
 /** What every runtime must be able to do. */
