@@ -74,4 +74,4 @@ export class BatchPublisher {
 }
 
 const SUCCESS =
-  /^\{"message":"Success","deliveries":(\d+),"results":\[(.*)\](,"partial":true)?(,"duplicate":true)?\}$/;
+  /^\{"message":"Success","deliveries":(\d+),"results":\[(.*)\](?:,"position":"[^"]+")?(,"partial":true)?(,"duplicate":true)?\}$/;

@@ -15,16 +15,24 @@ export class NodeProcess {
   readonly #index: number;
   readonly #redisUrl: string;
   readonly #losses: NodeEvent[];
+  readonly #env: Readonly<Record<string, string>>;
   #process: ServerProcess | undefined;
   /** Of the processes before this one. */
   #earlierStderr = '';
 
-  /** Adds the moments at which the node lost Redis to `losses`. */
-  constructor(index: number, port: number, redisUrl: string, losses: NodeEvent[]) {
+  /** Adds the moments at which the node lost Redis to `losses`. `env` are further settings. */
+  constructor(
+    index: number,
+    port: number,
+    redisUrl: string,
+    losses: NodeEvent[],
+    env: Readonly<Record<string, string>> = {},
+  ) {
     this.#index = index;
     this.port = port;
     this.#redisUrl = redisUrl;
     this.#losses = losses;
+    this.#env = env;
   }
 
   start(): void {
@@ -42,6 +50,7 @@ export class NodeProcess {
         LOG_LEVEL: 'error',
         DRAIN_SECONDS: '0',
         METRICS: 'true',
+        ...this.#env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

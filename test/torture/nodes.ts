@@ -7,6 +7,7 @@ import { RedisServer } from '../support/redis.ts';
 import { CLIENTS, EVERYONE, GROUPS, group, subscribersOf } from './nodes-channels.ts';
 import { FaultInjector } from './nodes-faults.ts';
 import { GarbagePublisher } from './nodes-garbage.ts';
+import { tortureHistory } from './nodes-history.ts';
 import type { NodeEvent, Posted } from './nodes-oracle.ts';
 import { NodeProcess } from './nodes-process.ts';
 import { NodesPublishers } from './nodes-publishers.ts';
@@ -24,7 +25,7 @@ const FINAL_BROADCASTS = 10;
 
 export interface NodesOptions {
   readonly nodes: number;
-  /** Less than half a minute instead of more than two. */
+  /** About a minute instead of several. */
   readonly quick: boolean;
   readonly seed: number;
 }
@@ -48,11 +49,12 @@ export async function tortureNodes(options: NodesOptions): Promise<Verdicts> {
   const run = new NodesTorture(options, redis, nodes, losses);
   try {
     await run.run();
-    return run.verdicts;
   } finally {
     run.close();
     console.log(`${((performance.now() - startedAt) / 1_000).toFixed(1)} s`);
   }
+  await tortureHistory(options, run.verdicts);
+  return run.verdicts;
 }
 
 class NodesTorture {

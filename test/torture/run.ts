@@ -28,7 +28,8 @@ const HELP = `npm run torture -- [options]   (Linux)
   --full-disk      the servers write their logs to a file system that is full, or where none can be mounted, to /dev/full
   --nodes N        instead: N servers on one Redis, which are all killed again and again while 3,000 subscribers check
                    what they receive, half of it posted in batches and batches posted again, and another program
-                   publishes garbage on the topics of the nodes
+                   publishes garbage on the topics of the nodes; then the same with HISTORY=redis and clients that are
+                   cut off at random and come back with their position, to any node
   --help
 
 Attacks: ${[...Object.keys(attacks), ...Object.keys(SCENARIOS)].join(', ')}
