@@ -55,6 +55,37 @@ describe('the program with REDIS_URL', () => {
     expect(program.output).toContain('REDIS_URL names a Redis Cluster');
   });
 
+  it.each(['1', '2'])(
+    'refuses a Redis that may evict its history, with WEB_CONCURRENCY=%s',
+    async (processes) => {
+      const redis = await startRedis('--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru');
+      const program = await start(redis.url, { WEB_CONCURRENCY: processes, HISTORY: 'redis' });
+      expect(await program.ended).toEqual({ code: 1, signal: null });
+      expect(program.output).toContain('HISTORY=redis needs maxmemory-policy noeviction');
+    },
+  );
+
+  it('recovers from Redis, whichever of its processes a client comes back to', async () => {
+    const redis = await startRedis();
+    const program = await start(redis.url, { WEB_CONCURRENCY: '2', HISTORY: 'redis' });
+    await program.prints(/broker available.*broker available/s);
+    const data = sign({ channels: ['a'] });
+    const first = (await connect(program)).send({ event: 'authenticate', data, since: null });
+    const { position } = JSON.parse(JSON.parse(await first.nextText()).data);
+    first.socket.terminate();
+    expect(await broadcast(program, { n: 1 })).toMatchObject({ message: 'Success' });
+    for (let n = 0; n < 6; n += 1) {
+      const client = (await connect(program)).send({
+        event: 'authenticate',
+        data,
+        since: position,
+      });
+      const { recovered, missed } = JSON.parse(JSON.parse(await client.nextText()).data);
+      expect({ recovered, missed }).toEqual({ recovered: true, missed: 1 });
+      expect(await client.next()).toMatchObject({ event: 'message', data: { n: 1 } });
+    }
+  });
+
   it('logs that its password is wrong, and keeps trying', async () => {
     const redis = await startRedis(...['--user', 'bifrost', 'on', '>right', '~*', '&*', '+@all']);
     const program = await start(`redis://bifrost:wrong@127.0.0.1:${redis.port}`);

@@ -39,7 +39,8 @@ export class HistoryTicker {
   async run(): Promise<void> {
     const { history, lost, onFailure } = this.#options;
     while (!lost.aborted) {
-      const timeout = setTimeout(() => onFailure(NO_TICK), TIMEOUT_MS);
+      // Whoever closes the connections does not wait for a tick that is still on its way.
+      const timeout = setTimeout(() => onFailure(NO_TICK), TIMEOUT_MS).unref();
       try {
         await history.tick();
         this.#setFull(undefined);
