@@ -56,13 +56,17 @@ class Trial {
   }
 
   async run(steps: number): Promise<void> {
-    for (let step = 0; step < steps; step += 1) await this.#step(this.#random.below(100));
+    for (let step = 0; step < steps; step += 1) {
+      await this.#step(this.#random.below(100));
+      expect(this.#network.sockets.filter((socket) => socket.isAttached).length).toBeLessThan(2);
+    }
     // All is well from now on, and a last broadcast on each channel shows that nothing comes before it any more.
     while (this.#client.state !== 'connected') await this.#settle();
     await this.#settle();
     for (const channel of this.channels) this.#publish(channel, true);
     await this.#settle();
     this.#client.close();
+    expect([this.#network.last.isClosed, this.#clock.timers]).toEqual([true, 0]);
   }
 
   async #step(dice: number): Promise<void> {

@@ -23,3 +23,17 @@ it('is small: at most 4,096 bytes, minified and compressed, with all that it imp
 it('is as small when the server delivers it', () => {
   expect(gzipSync(readFileSync('dist/client.js'), { level: 9 }).length).toBeLessThanOrEqual(LIMIT);
 });
+
+it('does nothing when it is imported', async () => {
+  const { outputFiles } = await build({
+    stdin: { contents: "import './dist/bifrost-client/client/index.js'", resolveDir: '.' },
+    bundle: true,
+    format: 'esm',
+    // What the manifest says of side effects is not believed.
+    ignoreAnnotations: true,
+    treeShaking: true,
+    minify: true,
+    write: false,
+  });
+  expect(outputFiles[0]?.text.trim()).toBe('');
+});

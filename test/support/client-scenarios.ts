@@ -118,6 +118,16 @@ export function describeClient(startApp: StartApp): void {
     expect(await received(app, restarted)).toEqual({ numbers: [1, 2], gaps: [] });
   });
 
+  it('is told of a gap after every reconnect when the server keeps no history', async () => {
+    const { app, proxy, post, received } = await start({ HISTORY: 'off' });
+    for (const number of [1, 2]) {
+      await post(1);
+      expect(await received(app)).toEqual({ numbers: [number], gaps: [] });
+      proxy.cut();
+      await app.says('gap', 'user:1', 'news');
+    }
+  });
+
   it('closes when the user logs out, and begins anew after the login', async () => {
     const { app, proxy, tokens, post, received } = await start();
     tokens.status = 401;
