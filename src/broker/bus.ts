@@ -27,10 +27,11 @@ export interface Bus {
    * known by then. Never rejects.
    */
   findAnswer(jti: string): Promise<string | undefined>;
+  /** How many recoveries may be under way at a time; four when undefined. Those that begin now are not counted. */
+  readonly maxRecoveries?: number;
   /**
    * Reads what was missed. The answer arrives as `recovered` with this `id`, in its place among the messages: what comes
-   * behind it is newer. Resolves when the answer is on its way; rejects when it cannot be read, and none arrives then. The
-   * caller asks for a few at a time only.
+   * behind it is newer. Resolves when the answer is on its way; rejects when it cannot be read, and none arrives then.
    */
   recover(id: number, request: BusRecoveryRequest): Promise<void>;
   /** Resolves when all that is published from now on arrives; rejects when the bus was lost before that. */

@@ -5,8 +5,11 @@ import type { Bus, BusRecovery } from './bus.ts';
 import { type Recovery, type RecoveryRequest, recoverNothing } from './history.ts';
 import type { Interests } from './interests.ts';
 
-/** Recoveries under way at a time. Each may bring as many bytes as may wait for one connection. */
-const MAX_ASKED = 4;
+/**
+ * Recoveries under way at a time, where the bus says nothing else: each takes its time, and may bring as many bytes as may
+ * wait for one connection.
+ */
+const MAX_RECOVERIES = 4;
 
 /** Somebody who waits for what was missed. */
 interface Join {
@@ -28,7 +31,8 @@ export class Recoveries {
   readonly #waiting = new Set<Join>();
   readonly #asked = new Map<number, Join>();
   readonly #bySubscriber = new Map<Subscriber, Set<Join>>();
-  /** Those that are asked or answered. */
+  readonly #max: number;
+  /** Those that are asked or answered, and may bring something. */
   #underWay = 0;
   #lastId = 0;
 
@@ -38,6 +42,7 @@ export class Recoveries {
     this.#queue = queue;
     this.#interests = interests;
     this.#channelTopics = channelTopics;
+    this.#max = bus.maxRecoveries ?? MAX_RECOVERIES;
   }
 
   /** Calls `onRecovered` with the answer in its turn, or with undefined when there is none, unless it is dropped before. */
@@ -64,7 +69,7 @@ export class Recoveries {
     if (join === undefined) return;
     this.#asked.delete(id);
     if (join.isDropped) {
-      this.#release();
+      this.#release(join);
       return;
     }
     join.state = 'answered';
@@ -80,7 +85,7 @@ export class Recoveries {
       join.isDropped = true;
       this.#waiting.delete(join);
       // One that is asked is under way until the bus has answered.
-      if (join.state === 'answered') this.#release();
+      if (join.state === 'answered') this.#release(join);
     }
   }
 
@@ -101,20 +106,25 @@ export class Recoveries {
     const joins = this.#bySubscriber.get(join.subscriber);
     if (joins === undefined) this.#bySubscriber.set(join.subscriber, new Set([join]));
     else joins.add(join);
+    // One that begins now brings nothing but a position.
+    if (join.request.since === null) {
+      this.#ask(join);
+      return;
+    }
     this.#waiting.add(join);
     this.#askNext();
   }
 
   #askNext(): void {
     for (const join of this.#waiting) {
-      if (this.#underWay >= MAX_ASKED) return;
+      if (this.#underWay >= this.#max) return;
       this.#waiting.delete(join);
+      this.#underWay += 1;
       this.#ask(join);
     }
   }
 
   #ask(join: Join): void {
-    this.#underWay += 1;
     join.state = 'asked';
     this.#lastId += 1;
     const id = this.#lastId;
@@ -123,7 +133,7 @@ export class Recoveries {
     const topics = channels.map((channel) => this.#channelTopics + channel);
     this.#bus.recover(id, { topics, since, maxMessages, maxBytes }).catch(() => {
       if (!this.#asked.delete(id)) return;
-      if (join.isDropped) this.#release();
+      if (join.isDropped) this.#release(join);
       else this.#finish(join, undefined);
     });
   }
@@ -134,10 +144,11 @@ export class Recoveries {
     joins?.delete(join);
     if (joins?.size === 0) this.#bySubscriber.delete(join.subscriber);
     join.onRecovered(recovery);
-    this.#release();
+    this.#release(join);
   }
 
-  #release(): void {
+  #release({ request }: Join): void {
+    if (request.since === null) return;
     this.#underWay -= 1;
     this.#askNext();
   }

@@ -16,8 +16,12 @@ interface Request {
   readonly reject: (error: Error) => void;
 }
 
+/** Each takes little of the primary's time. What they bring waits for the worker with all else that it has not read yet. */
+const MAX_RECOVERIES = 16;
+
 /** A worker's part: a bus that is the primary. It is lost while the primary does not read. */
 export class ClusterBus implements Bus {
+  readonly maxRecoveries = MAX_RECOVERIES;
   readonly hasHistory: boolean;
   readonly #send: (message: ToPrimary) => void;
   readonly #waiting = new Map<number, Request>();

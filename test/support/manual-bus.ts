@@ -9,6 +9,7 @@ import { startServer } from './server.ts';
 /** A bus that does only what the test says. */
 export class ManualBus implements Bus {
   readonly hasHistory: boolean;
+  readonly maxRecoveries: number;
   listener: BusListener | undefined;
   readonly published: {
     topic: string;
@@ -27,8 +28,9 @@ export class ManualBus implements Bus {
   readonly resets: string[] = [];
   readonly recoveries: { id: number; request: BusRecoveryRequest; fail: () => void }[] = [];
 
-  constructor(hasHistory = false) {
+  constructor(hasHistory = false, maxRecoveries = 4) {
     this.hasHistory = hasHistory;
+    this.maxRecoveries = maxRecoveries;
   }
 
   open(listener: BusListener): void {

@@ -24,14 +24,14 @@ const answer = { position: at(9), verdicts: [0, 0], publications: [] };
  * A node whose bus is there, with a subscriber of the channels. With `isSlow` every step of its queue takes longer than a
  * turn of the event loop may, without it none takes any time.
  */
-async function startBroker({ isSlow = false } = {}) {
+async function startBroker({ isSlow = false, maxRecoveries = 4 } = {}) {
   let time = performance.now();
   const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
     if (isSlow) time += 20;
     return time;
   });
   onTestFinished(() => clock.mockRestore());
-  const all = createBroker({ hasHistory: true });
+  const all = createBroker({ hasHistory: true, maxRecoveries });
   await all.bus.comeUp();
   const subscriber = { deliver: () => true };
   all.broker.subscribe(subscriber, request.channels, () => {});
@@ -201,6 +201,25 @@ it('reads for four at a time, and hands out what was read before it reads for th
     bus.listener?.recovered(bus.recoveries[n]?.id ?? 0, answer);
   }
   expect([bus.recoveries.length, recovered.mock.calls.length]).toEqual([9, 8]);
+});
+
+it('does not have those wait who begin now, and asks a bus for as many as it can take', async () => {
+  const { bus, broker } = await startBroker();
+  for (let n = 0; n < 5; n += 1) broker.recover({ deliver: () => true }, request, () => {});
+  const recovered = vi.fn();
+  const now = { ...request, since: null };
+  for (let n = 0; n < 5; n += 1) broker.recover({ deliver: () => true }, now, recovered);
+  expect(bus.recoveries.map((each) => each.request.since)).toEqual([
+    ...Array.from({ length: 4 }, () => at(5)),
+    ...Array.from({ length: 5 }, () => null),
+  ]);
+  // They give no room to others either.
+  for (const { id } of bus.recoveries.slice(4)) bus.listener?.recovered(id, answer);
+  expect([recovered.mock.calls.length, bus.recoveries.length]).toEqual([5, 9]);
+
+  const roomy = await startBroker({ maxRecoveries: 10 });
+  for (let n = 0; n < 11; n += 1) roomy.broker.recover({ deliver: () => true }, request, () => {});
+  expect(roomy.bus.recoveries).toHaveLength(10);
 });
 
 it('reads for the next when somebody leaves whose answer waits in the queue', async () => {

@@ -7,9 +7,9 @@ import { ManualBus } from '../../support/manual-bus.ts';
 export const OTHER = 'abcdefab-2222-4333-8444-555555555555';
 
 /** A node on a bus that keeps messages if it `hasHistory`. */
-export function createBroker({ hasHistory = false } = {}) {
+export function createBroker({ hasHistory = false, maxRecoveries = 4 } = {}) {
   const hub = new Hub();
-  const bus = new ManualBus(hasHistory);
+  const bus = new ManualBus(hasHistory, maxRecoveries);
   let losses = 0;
   const changes: boolean[] = [];
   const malformed: string[] = [];
