@@ -1,10 +1,12 @@
-import type { RecoveryRequest } from '../../src/broker/history.ts';
+import type { KeptPublication, Recovery, RecoveryRequest } from '../../src/broker/history.ts';
 import { MemoryHistory, type MemoryHistoryOptions } from '../../src/broker/history-memory.ts';
 import { parsePosition } from '../../src/protocol/position.ts';
 import type { Publication } from '../../src/protocol/publishing.ts';
 
 /** A broadcast as it was really handed to the one order. */
 export interface Told {
+  /** In milliseconds that have really passed, whatever the clock says. */
+  readonly at: number;
   readonly channel: string;
   readonly message: string;
   readonly isKept: boolean;
@@ -21,17 +23,28 @@ export class Oracle {
   /** By channel, in the one order, of all epochs. */
   readonly #told = new Map<string, Told[]>();
   readonly #epochs: string[] = [];
+  /** Replays of what was older than it may be. */
+  readonly tooOld: string[] = [];
 
   constructor(limits: MemoryHistoryOptions) {
     this.#limits = limits;
   }
 
-  record({ channel, message, isKept }: Publication, position: string): void {
+  /** `at` is how much time has really passed, in milliseconds. */
+  record({ channel, message, isKept }: Publication, position: string, at: number): void {
     const { epoch, number } = parse(position);
     if (this.#epochs.at(-1) !== epoch) this.#epochs.push(epoch);
     const told = this.of(channel);
-    told.push({ channel, message, isKept: isKept !== false, epoch, number });
+    told.push({ at, channel, message, isKept: isKept !== false, epoch, number });
     this.#told.set(channel, told);
+  }
+
+  /** Looks at what is replayed: nothing of it may be older than the history keeps it. */
+  judgeAge(publications: readonly KeptPublication[], at: number): void {
+    for (const { channel, message } of publications) {
+      const told = this.of(channel).find((each) => each.message === message);
+      if (told !== undefined && at - told.at > this.#limits.historyMs) this.tooOld.push(message);
+    }
   }
 
   /** Everything that was broadcast to the channel. */
@@ -97,16 +110,29 @@ export class Oracle {
 /** The history of the server under test, which tells the oracle what passes. */
 export class WatchedHistory extends MemoryHistory {
   readonly #oracle: Oracle;
+  readonly #elapsed: () => number;
   #hasEnded = false;
 
-  constructor(limits: MemoryHistoryOptions, now: () => number, oracle: Oracle) {
+  /** `now` is the clock of the server, `elapsed` how many milliseconds have really passed. */
+  constructor(
+    limits: MemoryHistoryOptions,
+    now: () => number,
+    { oracle, elapsed }: { readonly oracle: Oracle; readonly elapsed: () => number },
+  ) {
     super(limits, now);
     this.#oracle = oracle;
+    this.#elapsed = elapsed;
+  }
+
+  override recover(request: RecoveryRequest): Recovery {
+    const recovery = super.recover(request);
+    this.#oracle.judgeAge(recovery.publications, this.#elapsed());
+    return recovery;
   }
 
   override add(publication: Publication): string {
     const position = super.add(publication);
-    if (!this.#hasEnded) this.#oracle.record(publication, position);
+    if (!this.#hasEnded) this.#oracle.record(publication, position, this.#elapsed());
     return position;
   }
 

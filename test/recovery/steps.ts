@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
+import { expect } from 'vitest';
 import type { Channel } from '../../src/protocol/channel.ts';
 import type { Publication, PublicationBatch } from '../../src/protocol/publishing.ts';
 import { ModelClient } from './model-client.ts';
@@ -10,6 +11,7 @@ import { World, type WorldOptions } from './world.ts';
 const SETTLE_TURNS = 60;
 /** Turns that a node takes to be subscribed again. */
 const BLINK_TURNS = 6;
+const HOUR_MS = 3_600_000;
 
 const CHANNELS = ['a', 'b', 'c'] as const;
 
@@ -38,7 +40,8 @@ export type Step =
   | { readonly kind: 'regain'; readonly node: number }
   /** A node loses the bus and has it back while others publish. */
   | { readonly kind: 'blink'; readonly node: number }
-  | { readonly kind: 'crash' };
+  /** The process ends, in an orderly way or not, and another begins, when its clock has jumped. */
+  | { readonly kind: 'restart'; readonly isOrderly: boolean; readonly jumpMs: number };
 
 interface Entry {
   readonly channels: readonly (typeof CHANNELS)[number][];
@@ -93,12 +96,19 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 12,
     arbitrary: fc.record({ kind: fc.constant('turn'), turns: fc.integer({ min: 1, max: 8 }) }),
   },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('advance'), ms: fc.nat(600) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('advance'), ms: fc.nat(1_500) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('tick') }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('lose'), node: index }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('regain'), node: index }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('blink'), node: index }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash') }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('restart'),
+      isOrderly: fc.boolean(),
+      jumpMs: fc.oneof(fc.constant(0), fc.constant(-HOUR_MS), fc.constant(HOUR_MS)),
+    }),
+  },
 ) as fc.Arbitrary<Step>;
 
 export const steps = fc.array(step, { minLength: 1, maxLength: 120, size: 'max' });
@@ -110,13 +120,20 @@ export class Run {
   /** Connections that are cut and of which the server does not know it. */
   readonly #halfOpen = new Set<SimulatedConnection>();
   readonly #nodes: number;
+  readonly #hasFile: boolean;
   #published = 0;
   #last: PublicationBatch | undefined;
 
-  constructor(options: WorldOptions) {
-    this.#world = new World(options);
+  /** `path` is that of a file that nobody else uses. To be followed by `begin`. */
+  constructor(options: WorldOptions, path: string) {
+    this.#world = new World(options, path);
     this.#nodes = options.nodes;
+    this.#hasFile = options.hasFile;
     this.#clients = CLIENTS.map((tokens) => new ModelClient(this.#world.oracle, tokens));
+  }
+
+  begin(): Promise<void> {
+    return this.#world.start();
   }
 
   async take(step: Step): Promise<void> {
@@ -161,12 +178,8 @@ export class Run {
       case 'blink':
         await this.#blink(step.node);
         return;
-      case 'crash':
-        for (const each of this.#clients) each.cut(0);
-        this.#halfOpen.clear();
-        // The memory of requests is gone too.
-        this.#last = undefined;
-        this.#world.crash();
+      case 'restart':
+        await this.#restart(step.isOrderly, step.jumpMs);
         return;
     }
   }
@@ -184,6 +197,7 @@ export class Run {
       client.read();
       client.expectComplete();
     }
+    expect(this.#world.oracle.tooOld, 'nothing is replayed that is too old').toEqual([]);
     for (const connection of this.#halfOpen) connection.notice();
     for (const client of this.#clients) client.connection?.notice();
   }
@@ -195,6 +209,24 @@ export class Run {
       this.#publish(node + 1, [{ channels: CHANNELS, isKept: true, padding: 0 }]);
       await turn();
     }
+  }
+
+  async #restart(isOrderly: boolean, jumpMs: number): Promise<void> {
+    for (const each of this.#clients) each.cut(0);
+    this.#halfOpen.clear();
+    // The memory of requests is gone too.
+    this.#last = undefined;
+    if (isOrderly) {
+      await this.#settle();
+      await this.#world.stop();
+    } else {
+      this.#world.kill();
+    }
+    const { epoch } = this.#world;
+    this.#world.setClock(jumpMs);
+    await this.#world.start();
+    const goesOn = isOrderly && this.#hasFile;
+    expect(this.#world.epoch === epoch, 'what was kept is known again, or is not').toBe(goesOn);
   }
 
   #client(at: number): ModelClient | undefined {
