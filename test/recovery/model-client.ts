@@ -2,8 +2,8 @@ import { expect } from 'vitest';
 import type { Channel } from '../../src/protocol/channel.ts';
 import { parsePosition } from '../../src/protocol/position.ts';
 import { sign } from '../support/tokens.ts';
-import type { Oracle, Told } from './oracle.ts';
-import type { Answer, SimulatedConnection } from './simulated-connection.ts';
+import type { Answer, Oracle, Told } from './oracle.ts';
+import type { SimulatedConnection } from './simulated-connection.ts';
 
 /** What the client knows of one channel, checked against the truth. */
 interface View {
@@ -212,7 +212,7 @@ export class ModelClient {
       );
       expect(recovered).toBe(false);
       expect(
-        this.#oracle.mustHave(channel, request, now, before),
+        this.#oracle.mustHave(channel, answer, before),
         `the gap of ${channel} after ${since} is real`,
       ).toBe(false);
       view.excused = live;

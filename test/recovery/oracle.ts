@@ -14,6 +14,14 @@ export interface Told {
   readonly number: number;
 }
 
+/** What the server was told to say to a token. */
+export interface Answer {
+  readonly request: RecoveryRequest;
+  readonly recovery: Recovery;
+  /** How much time had really passed, in milliseconds. */
+  readonly at: number;
+}
+
 /** What an entry of the history counts beside the bytes of its message and its channel. */
 const ENTRY_BYTES = 256;
 
@@ -74,16 +82,12 @@ export class Oracle {
   }
 
   /**
-   * Whether the history must still have had all that the client missed of a channel, when `now` was the position of the
-   * answer: a gap is false then. `before` are the channels of the request that were recovered before this one.
+   * Whether the history must still have had all that the client missed of a channel when it was answered: a gap is false
+   * then. `before` are the channels of the request that were recovered before this one.
    */
-  mustHave(
-    channel: string,
-    request: RecoveryRequest,
-    now: string,
-    before: readonly string[],
-  ): boolean {
+  mustHave(channel: string, { request, recovery, at }: Answer, before: readonly string[]): boolean {
     const { since, maxMessages, maxBytes } = request;
+    const now = String(recovery.position);
     const from = since === null ? undefined : parsePosition(since);
     const to = parse(now);
     if (since === null || from === undefined || from.epoch !== to.epoch || from.number > to.number)
@@ -95,6 +99,7 @@ export class Oracle {
     if (missed.length > historyMessages) return false;
     // As long as all that is newer fits, nothing of it was pushed out.
     const newer = [...this.#told.keys()].flatMap((each) => this.keptBetween(each, since, now));
+    if (newer.some((told) => at - told.at > historyMs)) return false;
     const costs = newer.map(
       (told) => Buffer.byteLength(told.message) + Buffer.byteLength(told.channel) + ENTRY_BYTES,
     );
@@ -126,7 +131,7 @@ export class WatchedHistory extends MemoryHistory {
 
   override recover(request: RecoveryRequest): Recovery {
     const recovery = super.recover(request);
-    this.#oracle.judgeAge(recovery.publications, this.#elapsed());
+    if (!this.#hasEnded) this.#oracle.judgeAge(recovery.publications, this.#elapsed());
     return recovery;
   }
 

@@ -1,18 +1,12 @@
 import type { Duplex } from 'node:stream';
-import type { Recovery, RecoveryRequest } from '../../src/broker/history.ts';
 import type { Parts } from '../../src/parts.ts';
 import { Connection } from '../../src/websocket/connection.ts';
 import type { HandledWebSocket, WebSocketHandler } from '../../src/websocket/handled-websocket.ts';
+import type { Answer } from './oracle.ts';
 
 const OPEN = 1;
 const CLOSING = 2;
 const CLOSED = 3;
-
-/** What the server was told to say to a token. */
-export interface Answer {
-  readonly request: RecoveryRequest;
-  readonly recovery: Recovery;
-}
 
 /**
  * A connection of the server without TCP: what the server has written is a buffer, of which the client takes as much as the

@@ -141,7 +141,9 @@ export class World {
     broker.recover = (subscriber, request, onRecovered) => {
       recover(subscriber, request, (recovery) => {
         if (recovery !== undefined) {
-          this.#connections.get(subscriber)?.answers.push({ request, recovery });
+          this.#connections
+            .get(subscriber)
+            ?.answers.push({ request, recovery, at: this.#elapsedMs });
         }
         onRecovered(recovery);
       });
