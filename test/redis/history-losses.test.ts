@@ -11,6 +11,23 @@ const SUSPENDED = { code: 1013, reason: 'Try again later' };
 const numbers = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, n) => ({ n: n + from }));
 
+/*
+What holds the bus together was taken out once, piece by piece. What failed then, here or in history.test.ts; T: in
+`npm run torture -- --nodes 3` as well, with what it found there:
+
+| taken out                                                     | failed                                                         |
+| ------------------------------------------------------------- | -------------------------------------------------------------- |
+| positioned clients leave the hub at the loss, not at the 1013 | "hear nothing any more"; T: 211 messages lost in silence       |
+| the closings are spread                                       | "hear nothing any more"                                        |
+| the answer is handed out in the listener's stack              | "many clients that come back at once"; T: 43 lost, 71 doubled  |
+| another master is a loss                                      | "after a failover that kept the connections"                   |
+| ticks move the position                                       | "moves the position of quiet channels"                         |
+| refused writes are no loss                                    | "refuses broadcasts whole"                                     |
+| refused writes make the broker unavailable                    | "refuses broadcasts whole"                                     |
+| what Redis must have is looked at                             | "may evict keys", "has INFO renamed", "forbids info"           |
+| commands are tried when a node connects                       | "forbids pexpire" (and others), "refuses broadcasts whole"     |
+*/
+
 async function connectMany(nodes: readonly Node[], count: number): Promise<PositionedClient[]> {
   const clients = Array.from({ length: count }, () => new PositionedClient('a'));
   await Promise.all(clients.map((client, n) => client.connect(nodes[n % nodes.length] as Node)));
