@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { expect, it } from 'vitest';
+import { table } from '../support/snippets.ts';
 
 const LIMIT = 4_096;
 
@@ -17,7 +18,11 @@ it('is small: at most 4,096 bytes, minified and compressed, with all that it imp
   });
   const bytes = outputFiles[0]?.contents ?? new Uint8Array();
   expect(bytes.length).toBeGreaterThan(0);
-  expect(gzipSync(bytes, { level: 9 }).length).toBeLessThanOrEqual(LIMIT);
+  const { length } = gzipSync(bytes, { level: 9 });
+  expect(length).toBeLessThanOrEqual(LIMIT);
+  const clients = 'bifrost-client | pusher-js | centrifuge | socket.io-client | @anycable/web';
+  const [sizes] = table(`${clients} | phoenix | partysocket`);
+  expect(sizes?.[0], 'in the README').toBe((length / 1_000).toFixed(1));
 });
 
 it('is as small when the server delivers it', () => {
