@@ -30,8 +30,8 @@ export interface MemoryHistoryOptions {
 /** A message that a restart must not lose. */
 export interface SavedMessage {
   readonly channel: Channel;
-  /** Undefined for a message that was too large to keep. */
-  readonly message: string | undefined;
+  /** Empty for one that was too large to keep. It is not replayed: `trimmed` is its own number. */
+  readonly message: string;
   readonly number: number;
   /** Whoever has not come as far as this may have missed a message of the channel that was dropped. */
   readonly trimmed: number;
@@ -231,7 +231,7 @@ function countBytes(channel: Channel, message = ''): number {
 
 function* listFrom(oldest: Entry | undefined): Generator<SavedMessage> {
   for (let entry = oldest; entry !== undefined; entry = entry.newer) {
-    const { record, message, number } = entry;
+    const { record, message = '', number } = entry;
     yield { channel: record.channel, message, number, trimmed: record.trimmed };
   }
 }

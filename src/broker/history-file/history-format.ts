@@ -15,8 +15,6 @@ import { FileReader } from './file-reader.ts';
 const FORMAT = 'bifrost history 1';
 /** The lengths of channel and message in 4 bytes each, then the two numbers as doubles, which are exact up to 2 ** 53. */
 const RECORD_HEAD_BYTES = 24;
-/** In place of the length of a message that was not kept. */
-const NO_MESSAGE = 0xff_ff_ff_ff;
 const DIGEST_BYTES = 32;
 /** The line at the top is shorter. */
 const MAX_LINE_BYTES = 1_024;
@@ -52,14 +50,14 @@ export function* encodeHistory(history: MemoryHistory): Generator<Buffer> {
 
 function encodeRecord({ channel, message, number, trimmed }: SavedMessage): Buffer {
   const channelBytes = Buffer.byteLength(channel);
-  const messageBytes = Buffer.byteLength(message ?? '');
+  const messageBytes = Buffer.byteLength(message);
   const record = Buffer.allocUnsafe(RECORD_HEAD_BYTES + channelBytes + messageBytes);
   record.writeUInt32LE(channelBytes, 0);
-  record.writeUInt32LE(message === undefined ? NO_MESSAGE : messageBytes, 4);
+  record.writeUInt32LE(messageBytes, 4);
   record.writeDoubleLE(number, 8);
   record.writeDoubleLE(trimmed, 16);
   record.write(channel, RECORD_HEAD_BYTES);
-  record.write(message ?? '', RECORD_HEAD_BYTES + channelBytes);
+  record.write(message, RECORD_HEAD_BYTES + channelBytes);
   return record;
 }
 
@@ -105,17 +103,16 @@ async function decodeRecord(
 ): Promise<SavedMessage> {
   const head = await reader.take(RECORD_HEAD_BYTES);
   const channelBytes = head.readUInt32LE(0);
-  const messageBytes = head.readUInt32LE(4);
+  const bytes = channelBytes + head.readUInt32LE(4);
   const number = head.readDoubleLE(8);
   const trimmed = head.readDoubleLE(16);
-  const bytes = channelBytes + (messageBytes === NO_MESSAGE ? 0 : messageBytes);
   // A length that is wrong must not take all memory.
   if (bytes > historyBytes) throw new Error('it is damaged');
   const text = await reader.take(bytes);
   return {
     // It was checked when it was broadcast.
     channel: text.toString('utf8', 0, channelBytes) as Channel,
-    message: messageBytes === NO_MESSAGE ? undefined : text.toString('utf8', channelBytes),
+    message: text.toString('utf8', channelBytes),
     number,
     trimmed,
   };
