@@ -19,10 +19,10 @@ import {
 const DAY_SECONDS = 86_400;
 
 /**
- * All settings, in the order of the README. This table is the only place that lists them:
+ * All settings, in the order of `docs/configuration.md`. This table is the only place that lists them:
  * - `Config` and its doc comments, loading, and what the log and `bifrost check` show are made from it,
  * - `.env.example` is generated from it: `npm test -- settings -u` writes the file,
- * - tests compare the README's table with it.
+ * - tests compare the table of that page with it.
  */
 const settings = {
   /** HS512 key, shared with the app servers: the UTF-8 bytes of this text. */

@@ -1,7 +1,18 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { COMMANDS } from '../../src/commands/commands.ts';
+import { variableNames } from '../../src/config/settings.ts';
 import { readPage } from '../support/snippets.ts';
+
+/** Of Node, the allocator and the app, and the misspelt one of an example. */
+const OTHER_VARIABLES = [
+  'BIFROST_URL',
+  'MALLOC_TRIM_THRESHOLD_',
+  'MAX_CONECTIONS',
+  'NODE_EXTRA_CA_CERTS',
+  'NODE_TLS_REJECT_UNAUTHORIZED',
+];
 
 const FOLDERS = ['.', 'docs', 'packages/bifrost-client'];
 const FILES = FOLDERS.flatMap((folder) =>
@@ -61,4 +72,47 @@ describe('the links of the documentation', () => {
         .toBe(true);
     }
   });
+});
+
+/** Code in the text of a page, such as `npm test`. */
+function codeOf(file: string): string[] {
+  return [...proseOf(file).matchAll(/`([^`\n]+)`/g)].map((match) => String(match[1]));
+}
+
+describe.each(FILES.filter((file) => file === 'README.md' || file.startsWith('docs/')))(
+  'what %s names',
+  (file) => {
+    it('are paths that are there', () => {
+      const paths = codeOf(file).filter((text) =>
+        /^(src|test|bench|deploy|docs|scripts|packages|examples)\/[\w./-]*$/.test(text),
+      );
+      for (const path of paths) expect.soft(existsSync(path), path).toBe(true);
+    });
+
+    it('are scripts and commands that there are', () => {
+      const { scripts } = JSON.parse(readPage('package.json').text);
+      const text = readPage(file).text;
+      const known = ['ci', 'pack', 'install', 'prune', ...Object.keys(scripts)];
+      for (const [, , name = ''] of text.matchAll(/\bnpm (run )?([a-z][\w:]*)\b/g)) {
+        expect.soft(known, `npm ${name}`).toContain(name);
+      }
+      const commands = [...COMMANDS.keys()];
+      for (const [, name = ''] of text.matchAll(/npx --no-install bifrost ([a-z-]+)/g)) {
+        expect.soft(commands, `bifrost ${name}`).toContain(name);
+      }
+      expect(text).not.toMatch(/npx (?!--no-install)\S*bifrost|npm (i|install|add) bifrost/);
+    });
+
+    it('are variables that the server or its tools know', () => {
+      const known = new Set([...variableNames, ...OTHER_VARIABLES]);
+      const names = codeOf(file)
+        .map((text) => /^([A-Z][A-Z0-9]*_[A-Z0-9_]+)(=\S*)?$/.exec(text)?.[1])
+        .filter((name) => name !== undefined);
+      for (const name of names) expect.soft(known.has(name), name).toBe(true);
+    });
+  },
+);
+
+it('the README takes two minutes: 10 KB at most', () => {
+  expect(Buffer.byteLength(readPage('README.md').text)).toBeLessThanOrEqual(10_240);
 });

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import { withoutPosition } from '../support/positions.ts';
 import { run, sampleFolder, startNode, type Tool } from '../support/process.ts';
 import { temporaryFolder } from '../support/program.ts';
 import { startServer } from '../support/server.ts';
-import { README, snippet, table } from '../support/snippets.ts';
+import { ARCHITECTURE_PAGE, README, README_PAGE, snippet, table } from '../support/snippets.ts';
 import { SECRET, sign } from '../support/tokens.ts';
 
 const NODE: Tool = { command: process.execPath, needs: 'Node' };
@@ -17,7 +17,7 @@ const SHELL: Tool = { command: 'sh', needs: 'a POSIX shell, sh' };
 const CURL: Tool = { command: 'curl', needs: 'curl' };
 const OPENSSL: Tool = { command: 'openssl', needs: 'openssl' };
 
-/** How the README says what the table of close codes says. */
+/** How the docs say what the table of close codes says. */
 const COME_BACK: Readonly<Record<Retry, readonly string[]>> = {
   soon: ['yes, after a random delay'],
   backoff: ['yes, with back-off'],
@@ -25,7 +25,7 @@ const COME_BACK: Readonly<Record<Retry, readonly string[]>> = {
   never: ['no', 'not unchanged'],
 };
 
-/** What the README tells an app to set. */
+/** What an app is told to set. */
 const appEnv = (url: string) => ({ JWT_SECRET: SECRET, BIFROST_URL: url });
 
 describe('the quickstart of the README', () => {
@@ -44,7 +44,7 @@ describe('the quickstart of the README', () => {
   });
 });
 
-describe('the samples of the README', { timeout: 30_000 }, () => {
+describe('the samples of the docs', { timeout: 30_000 }, () => {
   it('hand out a token in Node that the server takes, and none to a stranger', async () => {
     const { url, connect, broadcast } = await startServer();
     const folder = await sampleFolder({
@@ -161,12 +161,50 @@ describe('the samples of the README', { timeout: 30_000 }, () => {
     expect(printed.trim()).toBe('1');
   });
 
+  it('are one app in the README, which hands out tokens and publishes', async () => {
+    const { url, connect } = await startServer();
+    const alice = await (await connect()).subscribe('user:1');
+    const folder = await temporaryFolder();
+    await mkdir(join(folder, 'node_modules'));
+    await symlink(resolve('dist/bifrost-client'), join(folder, 'node_modules/bifrost-client'));
+    const ask = `
+      const { port } = app.address();
+      const response = await fetch(\`http://127.0.0.1:\${port}/bifrost-token\`, { method: 'POST' });
+      console.log((await response.json()).token);
+      app.close();
+      app.closeAllConnections();
+    `;
+    await writeFile(join(folder, 'app.mjs'), snippet('In your app', 'js', README_PAGE) + ask);
+
+    const printed = await run(NODE, ['app.mjs'], {
+      cwd: folder,
+      env: { ...appEnv(url), PORT: '0' },
+    });
+
+    expect(await alice.next()).toEqual({ event: 'greeting', data: 'Hello' });
+    const bob = (await connect()).authenticate(printed.trim());
+    for (const channel of ['user:1', 'news']) {
+      expect(await bob.next()).toEqual({ event: 'subscribed', data: JSON.stringify({ channel }) });
+    }
+  });
+
+  it('show in the README lines of the page that a browser runs', () => {
+    const lines = (text: string) => text.split('\n');
+    const full = lines(snippet('With the client', 'html'));
+    let at = -1;
+    for (const line of lines(snippet('In the page', 'html', README_PAGE))) {
+      at = full.findIndex((each, index) => index > at && each === line);
+      expect(at, line).not.toBe(-1);
+    }
+  });
+
   it('install the package from the file that the build makes, not from a registry', () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
     expect(snippet('With the publisher', 'text').trim()).toBe(
       `npm install ./bifrost-client-${version}.tgz`,
     );
-    expect(README).not.toMatch(/npm (i|install|add) bifrost-client/);
+    expect(snippet('Install', 'text', README_PAGE)).toBe(snippet('With the publisher', 'text'));
+    expect(snippet('Install', 'sh', README_PAGE)).toContain('npm pack ./dist/bifrost-client\n');
   });
 
   it('broadcast many messages from Node', async () => {
@@ -241,7 +279,19 @@ describe('the samples of the README', { timeout: 30_000 }, () => {
   });
 });
 
-describe('the tables of the README', () => {
+describe('the tables of the docs', () => {
+  it('have the rules of the linter for the rooms', () => {
+    const rules = [...readFileSync('biome.json', 'utf8').matchAll(/"message": "([^"]*)"/g)];
+    const rows = table('room | its job | rule', ARCHITECTURE_PAGE);
+    const rooms = readdirSync('src', { withFileTypes: true }).filter((each) => each.isDirectory());
+    const named = `${rows.map(([room]) => room).join()},\`client/\`,\`publisher/\``.split(',');
+    expect(named.sort()).toEqual(rooms.map(({ name }) => `\`${name}/\``).sort());
+    for (const [, , rule = ''] of rows) {
+      const found = rules.some(([, text = '']) => text.replace(' Arrows point down.', '') === rule);
+      expect.soft(found, rule).toBe(true);
+    }
+  });
+
   it('say for every close code what a client should do, those of ws included', () => {
     const documented = table('code | reason | when | come back?');
     const advice = new Map(documented.map(([code, reason, , come]) => [`${code} ${reason}`, come]));

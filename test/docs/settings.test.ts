@@ -45,7 +45,7 @@ function envExample(): string {
   });
   const head = [
     '# Copy this file to .env and remove the "#" in front of what you want to set.',
-    '# What is set in the real environment wins. README.md says more about each variable.\n',
+    '# What is set in the real environment wins. docs/configuration.md says more about each variable.\n',
   ].join('\n');
   return [head, ...rows].join('\n');
 }

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import type { IncomingMessage } from 'node:http';
+import { describe, expect, it, vi } from 'vitest';
+import type { Reply } from '../../src/http/reply.ts';
+import { landingPage } from '../../src/pages/landing.ts';
 import { escapeHtml } from '../../src/pages/page.ts';
 import { disconnects, protocolErrors } from '../../src/protocol/close-codes.ts';
 import { startProgram, temporaryFolder } from '../support/program.ts';
@@ -89,9 +92,18 @@ describe('the landing page', () => {
     expect(html).toContain('Bifröst is an open source websocket server');
     expect(html).toContain(`Version ${version}<`);
     const links = [...html.matchAll(/<a href="([^"]*)"/g)].map(([, href]) => href);
+    expect(links).toEqual(['/info.json', '/healthz']);
+  });
+
+  it('leads to the sources when package.json says where they are', () => {
+    const respond = vi.fn();
+    landingPage({ repository: 'https://example.com/bifrost' })({} as IncomingMessage, respond);
+    const [reply] = respond.mock.lastCall ?? [];
+    const { body } = reply as Reply;
+    const links = [...body.matchAll(/<a href="([^"]*)"/g)].map(([, href]) => href);
     expect(links).toEqual([
-      'https://github.com/bifrost-node/bifrost-node#readme',
-      'https://github.com/bifrost-node/bifrost-node',
+      'https://example.com/bifrost#readme',
+      'https://example.com/bifrost',
       '/info.json',
       '/healthz',
     ]);

@@ -7,8 +7,26 @@ export interface Page {
   readonly text: string;
 }
 
-const README_PAGE = readPage('README.md');
+export const README_PAGE = readPage('README.md');
 export const README = README_PAGE.text;
+/** The pages about the server, its protocol and those who use it, as one: none of their headings occurs twice. */
+const SERVER_PAGES: Page = {
+  file: 'docs/',
+  text: [
+    'browser',
+    'configuration',
+    'migrating-from-crystal',
+    'operating',
+    'performance',
+    'protocol',
+    'reliability',
+    'scaling',
+    'servers',
+  ]
+    .map((name) => readPage(`docs/${name}.md`).text)
+    .join('\n'),
+};
+export const ARCHITECTURE_PAGE = readPage('docs/architecture.md');
 export const RECOVERY_PAGE = readPage('docs/recovery.md');
 export const TESTING_PAGE = readPage('docs/testing.md');
 
@@ -17,7 +35,7 @@ export function readPage(file: string): Page {
 }
 
 /** The one code block in this language of the page's section with this heading. */
-export function snippet(heading: string, language: string, page = README_PAGE): string {
+export function snippet(heading: string, language: string, page = SERVER_PAGES): string {
   const blocks = [...section(heading, page).matchAll(/^```(\S*)\n(.*?)^```$/gms)].filter(
     (block) => block[1] === language,
   );
@@ -31,7 +49,7 @@ export function snippet(heading: string, language: string, page = README_PAGE): 
 }
 
 /** The rows of the page's table with this header (its cells joined by ` | `), each cell as written. */
-export function table(header: string, { file, text } = README_PAGE): string[][] {
+export function table(header: string, { file, text } = SERVER_PAGES): string[][] {
   const lines = text.split('\n');
   const start = lines.findIndex((line) => cells(line)?.join(' | ') === header);
   if (start === -1) throw new Error(`${file}: no table has the header "${header}"`);
