@@ -28,6 +28,8 @@ export class Connections {
   readonly #disconnectLog: DisconnectLog;
   readonly #clock = new Clock(TICK_MS);
   readonly #all = new Set<Connection>();
+  /** Those that are suspended, and not closed yet. */
+  readonly #suspended = new Set<Connection>();
   #isDraining = false;
   #stopClock = () => {};
 
@@ -72,6 +74,7 @@ export class Connections {
   /** Removes a connection whose websocket has closed, and logs its end. */
   remove(connection: Connection, code: CountedCode, ended: EndedConnection): void {
     this.#all.delete(connection);
+    this.#suspended.delete(connection);
     this.#disconnectLog.add(code, connection.isAuthenticated, ended);
   }
 
@@ -101,14 +104,12 @@ export class Connections {
    * ended, spread over the drain window, so that they come back and recover.
    */
   suspendPositioned(): void {
-    const suspended = new Set<Connection>();
     for (const connection of this.#all) {
       if (!connection.isPositioned) continue;
       connection.suspend();
-      suspended.add(connection);
+      this.#suspended.add(connection);
     }
-    if (suspended.size === 0) return;
-    void spreadOver(suspended, this.#config.drainMs, (connection) => {
+    void spreadOver(this.#suspended, this.#config.drainMs, (connection) => {
       connection.end(disconnects.brokerLost);
     });
   }

@@ -5,8 +5,8 @@ const STEP_MS = 50;
 
 /**
  * Calls `handle` for every item in random order, spread evenly over `durationMs`, for the first one at once. Items that
- * have left the set by their turn are skipped. Resolves after the last item, or as soon as the set is empty. Nothing may
- * be added to the set meanwhile.
+ * have left the set by their turn are skipped. Resolves after the last item, or as soon as the set is empty. What is
+ * added to the set meanwhile is not handled.
  */
 export async function spreadOver<T>(
   items: ReadonlySet<T>,
