@@ -33,7 +33,7 @@ export interface Server {
 
 export function createServer(config: Config, log: Log, options: ServerOptions = {}): Server {
   const parts = createParts(config, log, options);
-  const { broker, connections, descriptors, history } = parts;
+  const { broker, connections, descriptors, history, replays } = parts;
   const routes = createRoutes(parts, options.createMetricsReader);
   const listener = createListener(config, createRouter(routes, log));
   const { httpServer } = listener;
@@ -62,6 +62,7 @@ export function createServer(config: Config, log: Log, options: ServerOptions = 
         connections.start(() => {
           descriptors.check();
           history?.expire();
+          replays.tick();
         });
         return address;
       } catch (error) {

@@ -1,6 +1,7 @@
 import type { Recovery, RecoveryRequest } from '../broker/history.ts';
 import { type Hub, POSITIONED } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
+import { disconnects } from '../protocol/close-codes.ts';
 import type { SubscribedDetails } from '../protocol/messages.ts';
 import type { Connection, ConnectionContext } from './connection.ts';
 
@@ -84,7 +85,7 @@ function replay(
   if (publications.length === 0) return;
   const frames = publications.map((publication) => replays.frameOf(publication));
   const bytes = frames.reduce((sum, frame) => sum + frame.bytes.length, 0);
-  replays.add(bytes);
-  if (connection.replay(frames, () => replays.release(bytes))) hub.countReplayed(frames.length);
-  else replays.release(bytes);
+  const onWritten = replays.add(bytes, () => connection.end(disconnects.tooSlow));
+  if (connection.replay(frames, onWritten)) hub.countReplayed(frames.length);
+  else onWritten();
 }

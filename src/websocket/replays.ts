@@ -8,9 +8,19 @@ const MAX_WAITING_BYTES = 64 * 1_024 * 1_024;
 /** How long clients that come back are served in one turn of the event loop. The rest wait, so that others are served. */
 const MAX_TURN_MS = 10;
 
+/** For how long somebody may keep others waiting with a replay that it does not read: ten seconds. */
+const MAX_WAITED_TICKS = 100;
+
 /** How much of what was replayed stays encoded, in bytes, and for how long after the last replay. */
 const MAX_FRAME_BYTES = 16 * 1_024 * 1_024;
 const FRAMES_KEPT_MS = 1_000;
+
+/** What has been handed to a socket, and not been written yet. */
+interface Replay {
+  /** The tick at which it was. */
+  readonly since: number;
+  readonly onStalled: () => void;
+}
 
 /** What is sent again to the clients that come back: frames that they share, and a bound for all of them together. */
 export class Replays {
@@ -20,6 +30,10 @@ export class Replays {
   #frameBytes = 0;
   #forgetFrames: NodeJS.Timeout | undefined;
   #waitingBytes = 0;
+  /** The oldest first. */
+  readonly #unwritten = new Set<Replay>();
+  /** Ticks at which somebody waited. */
+  #waitedTicks = 0;
   #isStarting = false;
   /** Undefined until one starts in this turn of the event loop. */
   #turnEndsAt: number | undefined;
@@ -36,7 +50,8 @@ export class Replays {
   }
 
   /**
-   * Reserves room and calls `start`: now, or when others have been written and time is left in a turn. `bytes` must be given back with `release`.
+   * Reserves room and calls `start`: now, or when others have been written and time is left in a turn. `bytes` must be
+   * given back with `release`.
    * One that is larger than all room gets it when nobody else has any.
    */
   reserve(owner: object, bytes: number, start: () => void): void {
@@ -53,9 +68,29 @@ export class Replays {
     this.#queue.delete(owner);
   }
 
-  /** Counts what has been handed to a socket. It must be given back once it has been written. */
-  add(bytes: number): void {
+  /**
+   * Counts what has been handed to a socket. The function that it returns must be called once that has been written or
+   * dropped. `onStalled` is called when others have waited for it too long; it must see to it that it is dropped.
+   */
+  add(bytes: number, onStalled: () => void): () => void {
+    const replay = { since: this.#waitedTicks, onStalled };
+    this.#unwritten.add(replay);
     this.#waitingBytes += bytes;
+    return () => {
+      this.#unwritten.delete(replay);
+      this.release(bytes);
+    };
+  }
+
+  /** To be called ten times a second: a client that does not read must not keep others from coming back. */
+  tick(): void {
+    if (this.#queue.size === 0) return;
+    this.#waitedTicks += 1;
+    for (const replay of this.#unwritten) {
+      if (this.#waitedTicks - replay.since < MAX_WAITED_TICKS) return;
+      this.#unwritten.delete(replay);
+      replay.onStalled();
+    }
   }
 
   release(bytes: number): void {

@@ -75,3 +75,26 @@ it('leaves turns of the event loop to others while many come back', async () => 
   }
   expect(started).toEqual(clients);
 });
+
+it('has those dropped who have kept others waiting for ten seconds, and nobody else', () => {
+  const replays = new Replays(10);
+  const stalled: string[] = [];
+  const tick = (times: number) => {
+    for (let n = 0; n < times; n += 1) replays.tick();
+  };
+  replays.add(4, () => stalled.push('old'));
+  tick(200);
+  const written = replays.add(4, () => stalled.push('written'));
+  const waiting = {};
+  replays.reserve(waiting, 4, () => {});
+  tick(50);
+  replays.add(4, () => stalled.push('young'));
+  written();
+  tick(49);
+  expect(stalled).toEqual([]);
+  tick(50);
+  expect(stalled).toEqual(['old']);
+  replays.cancel(waiting);
+  tick(200);
+  expect([stalled, replays.waitingBytes]).toEqual([['old'], 8]);
+});
