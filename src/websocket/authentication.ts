@@ -28,7 +28,7 @@ export class Authentication {
   #timeoutSlot: number | undefined;
   /** Undefined without `ENFORCE_TOKEN_EXPIRY`. */
   #expiry: ChannelExpiry | undefined;
-  /** Undefined while no token waits for the broker. */
+  /** Undefined while no token waits, and no replay is written. */
   #pending: PendingTokens | undefined;
 
   /** Starts the authentication timeout. */
@@ -48,7 +48,7 @@ export class Authentication {
 
   /** True while a token is not answered yet. */
   get isAnswering(): boolean {
-    return this.#pending !== undefined;
+    return this.#pending !== undefined && this.#pending.count > 0;
   }
 
   /**
@@ -124,7 +124,7 @@ export class Authentication {
         this.#confirm(token.channels);
       }
     }
-    if (this.#pending?.count === 0) this.#pending = undefined;
+    if (this.#pending?.count === 0 && !this.#pending.isReplaying) this.#pending = undefined;
     this.#connection.pendingTokensChanged();
   }
 
@@ -152,7 +152,11 @@ export class Authentication {
           return;
         }
         this.isDone = true;
-        joinChannels(this.#connection, this.#context, channels, request, recovery);
+        const join = { channels, request, recovery };
+        pending.isReplaying = joinChannels(this.#connection, this.#context, join, () => {
+          pending.isReplaying = false;
+          if (this.#pending === pending) this.#confirmReady();
+        });
         // Only now: the replay itself is counted already, so those who wait get no more room than is left.
         this.#releaseReserved(pending);
         this.#confirmReady();

@@ -18,6 +18,8 @@ export class PendingTokens {
   confirmations = 0;
   /** True while what the oldest has missed is read. */
   isRecovering = false;
+  /** True while the replay of an earlier one is written. With another behind it, the connection would count as too slow. */
+  isReplaying = false;
   /** What is reserved for its replay, in bytes. */
   reservedBytes = 0;
 
@@ -28,7 +30,7 @@ export class PendingTokens {
   /** The oldest token if it may be confirmed now. */
   get ready(): PendingToken | undefined {
     const [token] = this.#tokens;
-    return token?.isReady === true && !this.isRecovering ? token : undefined;
+    return token?.isReady === true && !this.isRecovering && !this.isReplaying ? token : undefined;
   }
 
   /** `further` are those of its channels that the connection is not subscribed to. */

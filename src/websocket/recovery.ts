@@ -26,6 +26,13 @@ export function createRequest(
   };
 }
 
+/** What a connection joins, what was asked about it, and the answer. */
+export interface Join {
+  readonly channels: readonly Channel[];
+  readonly request: RecoveryRequest;
+  readonly recovery: Recovery;
+}
+
 /**
  * Joins a positioned connection to the channels of a token. Three phases in one synchronous step, in the stack in which
  * the broker gives the answer, so that no broadcast comes in between:
@@ -35,14 +42,15 @@ export function createRequest(
  *   received has lost nothing and gets nothing twice.
  * - replay: what was missed of all channels, in the one order.
  * - live: whatever the hub is handed after this step.
+ *
+ * Returns whether there is a replay; `onReplayed` is called when it has been written.
  */
 export function joinChannels(
   connection: Connection,
   context: ConnectionContext,
-  channels: readonly Channel[],
-  request: RecoveryRequest,
-  recovery: Recovery,
-): void {
+  { channels, request, recovery }: Join,
+  onReplayed: () => void,
+): boolean {
   const { hub, compressor } = context;
   if (!connection.isPositioned) {
     hub.changeKind(connection, connection.kind === undefined ? POSITIONED : compressor.positioned);
@@ -51,7 +59,7 @@ export function joinChannels(
   for (const [index, channel] of channels.entries()) {
     hub.subscribe(connection, channel, details[index]);
   }
-  replay(connection, context, recovery);
+  return replay(connection, context, recovery, onReplayed);
 }
 
 /** What each `subscribed` says beside its channel. */
@@ -80,12 +88,21 @@ function replay(
   connection: Connection,
   { hub, metrics, replays }: ConnectionContext,
   { publications, verdicts }: Recovery,
-): void {
+  onReplayed: () => void,
+): boolean {
   metrics?.recovered(verdicts);
-  if (publications.length === 0) return;
+  if (publications.length === 0) return false;
   const frames = publications.map((publication) => replays.frameOf(publication));
   const bytes = frames.reduce((sum, frame) => sum + frame.bytes.length, 0);
-  const onWritten = replays.add(bytes, () => connection.end(disconnects.tooSlow));
-  if (connection.replay(frames, onWritten)) hub.countReplayed(frames.length);
-  else onWritten();
+  const release = replays.add(bytes, () => connection.end(disconnects.tooSlow));
+  const onWritten = () => {
+    release();
+    onReplayed();
+  };
+  if (connection.replay(frames, onWritten)) {
+    hub.countReplayed(frames.length);
+    return true;
+  }
+  release();
+  return false;
 }

@@ -45,3 +45,26 @@ it('a client that does not take what it missed keeps others waiting for seconds 
   await tick(20);
   expect(await other.confirmed()).toMatchObject([{ channel: 'b', recovered: true, missed: 0 }]);
 });
+
+it('a client that reads is not too slow for the replays of several tokens at once', async () => {
+  const server = await startServer();
+  const since = await currentPosition(server);
+  // Each may have two megabytes, and four may wait for one socket.
+  const channels = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const payload = 'x'.repeat(600_000);
+  const missed = [0, 1, 2];
+  for (const channel of channels)
+    for (const n of missed) await server.broadcast(channel, { n, payload });
+
+  const client = await server.connect();
+  for (const channel of channels) {
+    client.send({ event: 'authenticate', data: sign({ channels: [channel] }), since });
+  }
+  for (const channel of channels) {
+    const { data } = JSON.parse(await client.nextText());
+    expect(JSON.parse(data)).toMatchObject({ channel, recovered: true, missed: missed.length });
+    for (const n of missed) expect(await client.next()).toMatchObject({ channel, data: { n } });
+  }
+  const pong = await client.send({ event: 'ping' }).next();
+  expect(pong).toMatchObject({ event: 'pong', data: expect.any(String) });
+});
