@@ -1,10 +1,10 @@
 import type { Registry } from 'prom-client';
 import { TokenVerifier } from './auth/token-verifier.ts';
 import type { Broker } from './broker/broker.ts';
-import { DistributedBroker } from './broker/broker-distributed.ts';
 import { LocalBroker, type LocalBrokerOptions } from './broker/broker-local.ts';
 import type { Bus } from './broker/bus.ts';
 import { MemoryHistory } from './broker/history-memory.ts';
+import { DistributedBroker } from './broker/nodes/broker-distributed.ts';
 import type { Config } from './config/config.ts';
 import { Compressor } from './hub/compressor.ts';
 import { Hub } from './hub/hub.ts';

@@ -2,18 +2,16 @@ import { DeliveryQueue, type PublicationSink } from '../hub/delivery-queue.ts';
 import type { EncodedMessage, Hub, Subscriber } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Publication, PublicationBatch } from '../protocol/publishing.ts';
+import { duplicateOf, encodeResults, sumByEntry } from './batch-results.ts';
 import {
   type Broker,
   BrokerFull,
-  duplicateOf,
   type Published,
   type PublishedBatch,
   type Stats,
-  sumByEntry,
 } from './broker.ts';
 import { type Recovery, type RecoveryRequest, recoverNothing } from './history.ts';
 import type { MemoryHistory } from './history-memory.ts';
-import { encodeResults } from './node-messages.ts';
 import { RequestMemory } from './request-memory.ts';
 
 export interface LocalBrokerOptions {

@@ -2,7 +2,6 @@ import type { Subscriber } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
 import type { Publication, PublicationBatch } from '../protocol/publishing.ts';
 import type { Recovery, RecoveryRequest } from './history.ts';
-import { parseResults } from './node-messages.ts';
 
 /** What became of a broadcast. */
 export interface Published {
@@ -88,20 +87,3 @@ export class BrokerUnavailable extends Error {}
 
 /** More waits to be handed out than is kept. Nothing was published: the app server should try again. */
 export class BrokerFull extends Error {}
-
-/** Adds up what was counted for each pair: one number for each entry, which has `entrySizes` of the pairs. */
-export function sumByEntry(counts: readonly number[], entrySizes: readonly number[]): number[] {
-  let next = 0;
-  return entrySizes.map((size) => {
-    let sum = 0;
-    for (const end = next + size; next < end; next += 1) sum += counts[next] ?? 0;
-    return sum;
-  });
-}
-
-/** The answer to a duplicate, given the results of the first request as they were stored; undefined when unknown. */
-export function duplicateOf(stored: string | undefined): PublishedBatch {
-  return { ...((stored && parseResults(stored)) || UNKNOWN_RESULTS), isDuplicate: true };
-}
-
-const UNKNOWN_RESULTS = { results: [], isPartial: true, position: undefined };

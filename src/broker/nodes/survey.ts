@@ -1,4 +1,4 @@
-import { BrokerUnavailable } from './broker.ts';
+import { BrokerUnavailable } from '../broker.ts';
 import { type BatchCount, parseAnswer, parseBatchAnswer } from './node-messages.ts';
 
 /** Surveys that are open at a time. More mean that the bus does not keep up. */

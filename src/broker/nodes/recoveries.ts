@@ -1,8 +1,8 @@
-import type { DeliveryQueue } from '../hub/delivery-queue.ts';
-import type { Subscriber } from '../hub/hub.ts';
-import type { Channel } from '../protocol/channel.ts';
-import type { Bus, BusRecovery } from './bus.ts';
-import { type Recovery, type RecoveryRequest, recoverNothing } from './history.ts';
+import type { DeliveryQueue } from '../../hub/delivery-queue.ts';
+import type { Subscriber } from '../../hub/hub.ts';
+import type { Channel } from '../../protocol/channel.ts';
+import type { Bus, BusRecovery } from '../bus.ts';
+import { type Recovery, type RecoveryRequest, recoverNothing } from '../history.ts';
 import type { Interests } from './interests.ts';
 
 /**

@@ -1,6 +1,6 @@
-import type { DeliveryQueue, PublicationSink } from '../hub/delivery-queue.ts';
-import type { Channel } from '../protocol/channel.ts';
-import type { Publication } from '../protocol/publishing.ts';
+import type { DeliveryQueue, PublicationSink } from '../../hub/delivery-queue.ts';
+import type { Channel } from '../../protocol/channel.ts';
+import type { Publication } from '../../protocol/publishing.ts';
 import type { Answers } from './answers.ts';
 import { BatchCounts } from './batch-counts.ts';
 import { parseBroadcast } from './node-messages.ts';

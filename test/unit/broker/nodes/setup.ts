@@ -1,7 +1,7 @@
-import { DistributedBroker } from '../../../src/broker/broker-distributed.ts';
-import { Hub } from '../../../src/hub/hub.ts';
-import type { Channel } from '../../../src/protocol/channel.ts';
-import { ManualBus } from '../../support/manual-bus.ts';
+import { DistributedBroker } from '../../../../src/broker/nodes/broker-distributed.ts';
+import { Hub } from '../../../../src/hub/hub.ts';
+import type { Channel } from '../../../../src/protocol/channel.ts';
+import { ManualBus } from '../../../support/manual-bus.ts';
 
 /** The name of another node. */
 export const OTHER = 'abcdefab-2222-4333-8444-555555555555';

@@ -1,8 +1,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { Channel } from '../../../src/protocol/channel.ts';
-import { settle } from '../../support/manual-bus.ts';
+import type { Channel } from '../../../../src/protocol/channel.ts';
+import { settle } from '../../../support/manual-bus.ts';
 import { channel, createBroker, subscriber } from './setup.ts';
 
 afterEach(() => {

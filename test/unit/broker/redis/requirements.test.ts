@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { findHistoryObstacle } from '../../../src/broker/redis/requirements.ts';
+import { findHistoryObstacle } from '../../../../src/broker/redis/requirements.ts';
 
 describe('a Redis that is to keep a history', () => {
   const server = (version: string) =>

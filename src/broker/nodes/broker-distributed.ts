@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { DeliveryQueue } from '../hub/delivery-queue.ts';
-import type { Hub, Subscriber } from '../hub/hub.ts';
-import type { Channel } from '../protocol/channel.ts';
-import type { Publication, PublicationBatch } from '../protocol/publishing.ts';
-import { Answers } from './answers.ts';
+import { DeliveryQueue } from '../../hub/delivery-queue.ts';
+import type { Hub, Subscriber } from '../../hub/hub.ts';
+import type { Channel } from '../../protocol/channel.ts';
+import type { Publication, PublicationBatch } from '../../protocol/publishing.ts';
 import {
   type Broker,
   BrokerUnavailable,
   type Published,
   type PublishedBatch,
   type Stats,
-} from './broker.ts';
-import { type Bus, type BusListener, type BusRecovery, channelTopicsOf } from './bus.ts';
-import type { Recovery, RecoveryRequest } from './history.ts';
+} from '../broker.ts';
+import { type Bus, type BusListener, type BusRecovery, channelTopicsOf } from '../bus.ts';
+import type { Recovery, RecoveryRequest } from '../history.ts';
+import { Answers } from './answers.ts';
 import { IncomingBroadcasts } from './incoming-broadcasts.ts';
 import { Interests } from './interests.ts';
 import { encodeStatsRequest, parseStatsRequest } from './node-messages.ts';

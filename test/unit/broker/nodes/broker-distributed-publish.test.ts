@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { BrokerUnavailable } from '../../../src/broker/broker.ts';
-import { payloadOf } from '../../../src/hub/frame.ts';
-import { settle } from '../../support/manual-bus.ts';
+import { BrokerUnavailable } from '../../../../src/broker/broker.ts';
+import { payloadOf } from '../../../../src/hub/frame.ts';
+import { settle } from '../../../support/manual-bus.ts';
 import { broadcast, channel, createBroker, OTHER, subscriber } from './setup.ts';
 
 afterEach(() => {

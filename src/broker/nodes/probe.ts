@@ -1,4 +1,4 @@
-import type { Bus } from './bus.ts';
+import type { Bus } from '../bus.ts';
 import { encodeAnswer } from './node-messages.ts';
 import type { Surveys } from './survey.ts';
 

@@ -1,6 +1,6 @@
-import type { DeliveryQueue, PublicationSink } from '../hub/delivery-queue.ts';
-import type { EncodedMessage, Hub } from '../hub/hub.ts';
-import type { Publication } from '../protocol/publishing.ts';
+import type { DeliveryQueue, PublicationSink } from '../../hub/delivery-queue.ts';
+import type { EncodedMessage, Hub } from '../../hub/hub.ts';
+import type { Publication } from '../../protocol/publishing.ts';
 
 /** Hands publications to the hub, and knows to which position all that came over the bus has been handed out. */
 export class PositionTracker implements PublicationSink {

@@ -1,3 +1,5 @@
+import { NUMBER, POSITION } from '../batch-results.ts';
+
 /** A broadcast on its way to the nodes: `node id message`. */
 export interface SentBroadcast {
   /** The node that published it and waits for an answer. */
@@ -39,30 +41,18 @@ export interface StatsRequest {
   readonly id: number;
 }
 
-/** What is remembered of a batch with a `jti`. */
-export interface StoredResults {
-  readonly results: readonly number[];
-  readonly isPartial: boolean;
-  /** Undefined without history. */
-  readonly position: string | undefined;
-}
-
 /** What one node answers: `id number`, or with as many numbers as the request asks for. */
 export interface Answer {
   readonly id: number;
   readonly numbers: readonly number[];
 }
 
-// 15 digits: every such number is exact, and so are sums of many.
-const NUMBER = '(?:0|[1-9][0-9]{0,14})';
 const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
 const INDEX = '(?:0|[1-9][0-9]{0,2})';
-const POSITION = '[0-9A-Za-z]{8}\\.[0-9]{1,16}';
 const BROADCAST_HEADER = new RegExp(`^(${UUID}) (${NUMBER})(?::(${INDEX})(@(${POSITION})?)?)? `);
 const STATS_REQUEST = new RegExp(`^(${UUID}) (${NUMBER})$`);
 const ANSWER = new RegExp(`^${NUMBER}(?: ${NUMBER}){1,8}$`);
 const BATCH_ANSWER = new RegExp(`^${NUMBER}(?: ${INDEX}:${NUMBER}){1,1000}$`);
-const STORED_RESULTS = new RegExp(`^(~?)(${NUMBER}(?: ${NUMBER}){0,999})(?:@(${POSITION}))?$`);
 
 export function encodeBroadcast(node: string, id: number, message: string): string {
   return `${node} ${id} ${message}`;
@@ -75,15 +65,6 @@ export function encodeBatchHead(node: string, id: number): string {
 
 export function encodeBatchAnswer(id: number, counts: readonly BatchCount[]): string {
   return `${id} ${counts.map(({ index, deliveries }) => `${index}:${deliveries}`).join(' ')}`;
-}
-
-/**
- * The results of a batch as they are remembered: `2 5 0`, with a `~` before them when they are partial, and `@position`
- * behind them if there is one.
- */
-export function encodeResults({ results, isPartial, position }: StoredResults): string {
-  const suffix = position === undefined ? '' : `@${position}`;
-  return `${isPartial ? '~' : ''}${results.join(' ')}${suffix}`;
 }
 
 export function encodeStatsRequest(node: string, id: number): string {
@@ -129,13 +110,6 @@ export function parseBatchAnswer(text: string): BatchAnswer | undefined {
       return { index: index ?? 0, deliveries: deliveries ?? 0 };
     }),
   };
-}
-
-/** Undefined when no node of ours can have stored the text. Never throws. */
-export function parseResults(text: string): StoredResults | undefined {
-  const [, partial, results, position] = STORED_RESULTS.exec(text) ?? [];
-  if (results === undefined) return undefined;
-  return { results: results.split(' ').map(Number), isPartial: partial === '~', position };
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { Subscriber } from '../hub/hub.ts';
-import type { Channel } from '../protocol/channel.ts';
+import type { Subscriber } from '../../hub/hub.ts';
+import type { Channel } from '../../protocol/channel.ts';
 
 /** That this node has subscribers of a channel, from the first of them to the last. */
 export interface Interest {

@@ -3,13 +3,13 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSy
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { HistoryFile } from '../../../src/broker/history-file/history-file.ts';
-import { OwnedFile } from '../../../src/broker/history-file/owned-file.ts';
-import { MemoryHistory } from '../../../src/broker/history-memory.ts';
-import type { Channel } from '../../../src/protocol/channel.ts';
-import { parsePosition } from '../../../src/protocol/position.ts';
-import { recordingLog } from '../../support/log.ts';
-import { temporaryFolder } from '../../support/program.ts';
+import { HistoryFile } from '../../../../src/broker/history-file/history-file.ts';
+import { OwnedFile } from '../../../../src/broker/history-file/owned-file.ts';
+import { MemoryHistory } from '../../../../src/broker/history-memory.ts';
+import type { Channel } from '../../../../src/protocol/channel.ts';
+import { parsePosition } from '../../../../src/protocol/position.ts';
+import { recordingLog } from '../../../support/log.ts';
+import { temporaryFolder } from '../../../support/program.ts';
 
 const SECOND = 1_000_000;
 const START = 1_792_600_000 * SECOND;

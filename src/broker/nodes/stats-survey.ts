@@ -1,4 +1,4 @@
-import type { Stats } from './broker.ts';
+import type { Stats } from '../broker.ts';
 import type { Surveys } from './survey.ts';
 
 /** How long the nodes have to tell their counters, and how old an answer may be that is given again. */

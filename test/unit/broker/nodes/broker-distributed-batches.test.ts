@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { BrokerUnavailable } from '../../../src/broker/broker.ts';
-import { payloadOf } from '../../../src/hub/frame.ts';
-import type { Channel } from '../../../src/protocol/channel.ts';
-import { settle } from '../../support/manual-bus.ts';
+import { BrokerUnavailable } from '../../../../src/broker/broker.ts';
+import { payloadOf } from '../../../../src/hub/frame.ts';
+import type { Channel } from '../../../../src/protocol/channel.ts';
+import { settle } from '../../../support/manual-bus.ts';
 import { channel, createBroker, OTHER, subscriber } from './setup.ts';
 
 afterEach(() => {

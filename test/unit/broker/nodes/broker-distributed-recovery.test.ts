@@ -1,10 +1,10 @@
 import { expect, it, onTestFinished, vi } from 'vitest';
-import type { Recovery, RecoveryRequest } from '../../../src/broker/history.ts';
-import { encodeResults, parseResults } from '../../../src/broker/node-messages.ts';
-import { payloadOf } from '../../../src/hub/frame.ts';
-import { POSITIONED } from '../../../src/hub/hub.ts';
-import type { Channel } from '../../../src/protocol/channel.ts';
-import { settle } from '../../support/manual-bus.ts';
+import { encodeResults, parseResults } from '../../../../src/broker/batch-results.ts';
+import type { Recovery, RecoveryRequest } from '../../../../src/broker/history.ts';
+import { payloadOf } from '../../../../src/hub/frame.ts';
+import { POSITIONED } from '../../../../src/hub/hub.ts';
+import type { Channel } from '../../../../src/protocol/channel.ts';
+import { settle } from '../../../support/manual-bus.ts';
 import { channel, createBroker, OTHER } from './setup.ts';
 
 const other = 'b' as Channel;

@@ -1,13 +1,8 @@
-import type { Publication, PublicationBatch } from '../protocol/publishing.ts';
-import {
-  BrokerUnavailable,
-  duplicateOf,
-  type Published,
-  type PublishedBatch,
-  sumByEntry,
-} from './broker.ts';
-import { type Bus, toBusBatch } from './bus.ts';
-import { encodeBatchHead, encodeBroadcast, encodeResults } from './node-messages.ts';
+import type { Publication, PublicationBatch } from '../../protocol/publishing.ts';
+import { duplicateOf, encodeResults, sumByEntry } from '../batch-results.ts';
+import { BrokerUnavailable, type Published, type PublishedBatch } from '../broker.ts';
+import { type Bus, toBusBatch } from '../bus.ts';
+import { encodeBatchHead, encodeBroadcast } from './node-messages.ts';
 import type { Surveys } from './survey.ts';
 
 /** How long the nodes have to confirm a broadcast, sending it included. */
