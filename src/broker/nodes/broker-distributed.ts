@@ -13,18 +13,15 @@ import {
 import { type Bus, type BusListener, type BusRecovery, channelTopicsOf } from '../bus.ts';
 import type { Recovery, RecoveryRequest } from '../history.ts';
 import { Answers } from './answers.ts';
+import { BusSubscriptions } from './bus-subscriptions.ts';
 import { IncomingBroadcasts } from './incoming-broadcasts.ts';
 import { Interests } from './interests.ts';
 import { encodeStatsRequest, parseStatsRequest } from './node-messages.ts';
 import { OutgoingBroadcasts } from './outgoing-broadcasts.ts';
 import { PositionTracker } from './position-tracker.ts';
-import { probe } from './probe.ts';
 import { Recoveries } from './recoveries.ts';
 import { StatsSurvey } from './stats-survey.ts';
 import { Surveys } from './survey.ts';
-
-/** Topics renewed with one command, so that a long list does not hold up everything else. */
-const RENEW_TOPICS = 1_000;
 
 export interface DistributedBrokerOptions {
   /** What every topic begins with, so that several installations may share a bus. */
@@ -67,13 +64,11 @@ export class DistributedBroker implements Broker, BusListener {
   readonly #outgoing: OutgoingBroadcasts;
   readonly #incoming: IncomingBroadcasts;
   readonly #stats: StatsSurvey;
+  readonly #subscriptions: BusSubscriptions;
   #malformedTexts = 0;
-  #isUp = false;
   #isAvailable = false;
   /** Whether the bus cannot keep what is published. */
   #isFull = false;
-  /** Raised by every loss of the bus and by `close`. What was begun under an earlier number is dropped. */
-  #epoch = 0;
 
   constructor(hub: Hub, bus: Bus, options: DistributedBrokerOptions) {
     const { prefix, isWriting, onChange, onLoss, onMalformed, onWithoutHistory } = options;
@@ -103,6 +98,13 @@ export class DistributedBroker implements Broker, BusListener {
     this.#stats = new StatsSurvey(this.#surveys, hub, (id) =>
       bus.publish(this.#statsTopic, encodeStatsRequest(this.#node, id)),
     );
+    this.#subscriptions = new BusSubscriptions(
+      bus,
+      this.#surveys,
+      this.#interests,
+      { channels: this.#channelTopics, own: this.#ownTopic, stats: this.#statsTopic },
+      () => this.#setAvailable(true),
+    );
     bus.open(this);
   }
 
@@ -125,7 +127,7 @@ export class DistributedBroker implements Broker, BusListener {
   ): boolean {
     const onConfirmed = () => this.#queue.subscribe(subscriber, onSubscribed);
     const { added, isConfirmed } = this.#interests.add(subscriber, channels, onConfirmed);
-    if (added.length > 0 && this.#isUp) void this.#subscribeTopics(added);
+    this.#subscriptions.add(added);
     if (isConfirmed && this.#queue.isEmpty) return true;
     if (isConfirmed) onConfirmed();
     return false;
@@ -140,14 +142,13 @@ export class DistributedBroker implements Broker, BusListener {
   }
 
   position(): string | undefined {
-    return this.#isUp ? this.#positions.position : undefined;
+    return this.#subscriptions.isUp ? this.#positions.position : undefined;
   }
 
   unsubscribe(subscriber: Subscriber): void {
     this.#queue.drop(subscriber);
     this.#recoveries.drop(subscriber);
-    const emptied = this.#interests.remove(subscriber);
-    if (emptied.length > 0 && this.#isUp) this.#bus.unsubscribe(this.#topics(emptied));
+    this.#subscriptions.remove(this.#interests.remove(subscriber));
   }
 
   async publish(publication: Publication): Promise<Published> {
@@ -165,24 +166,21 @@ export class DistributedBroker implements Broker, BusListener {
   }
 
   close(): Promise<void> {
-    // Surveys are dropped: their deadlines would hold up the end of the process.
-    this.#epoch += 1;
+    this.#subscriptions.close();
+    // Their deadlines would hold up the end of the process.
     this.#surveys.close();
     return this.#bus.close();
   }
 
   up(): void {
-    this.#isUp = true;
     // What came since the loss has been given by a bus that was away.
     if (this.#bus.hasHistory) this.#positions.reset(this.#queue);
-    void this.#renew();
+    this.#subscriptions.up();
   }
 
   down(): void {
-    this.#isUp = false;
     this.#isFull = false;
-    this.#epoch += 1;
-    this.#interests.unconfirmAll();
+    this.#subscriptions.down();
     if (this.#bus.hasHistory) {
       this.#positions.reset(this.#queue);
       this.#onLoss();
@@ -228,50 +226,5 @@ export class DistributedBroker implements Broker, BusListener {
     if (this.#isAvailable === isAvailable) return;
     this.#isAvailable = isAvailable;
     this.#onChange(isAvailable);
-  }
-
-  #topics(channels: readonly Channel[]): string[] {
-    return channels.map((channel) => this.#channelTopics + channel);
-  }
-
-  /** Resolves to whether the bus confirmed them. What it did not confirm is renewed when it is back. */
-  async #subscribeTopics(channels: readonly Channel[]): Promise<boolean> {
-    // These interests and no others: a channel that is given up and wanted again meanwhile gets a confirmation of its own.
-    const interests = this.#interests.of(channels);
-    const epoch = this.#epoch;
-    try {
-      await this.#bus.subscribe(this.#topics(channels));
-    } catch {
-      return false;
-    }
-    if (epoch !== this.#epoch) return false;
-    for (const interest of interests) this.#interests.confirm(interest);
-    return true;
-  }
-
-  /** After a loss: everything is subscribed again, on a bus that is proved to carry, before anything is promised. */
-  async #renew(): Promise<void> {
-    const epoch = this.#epoch;
-    const { channels } = this.#interests;
-    try {
-      await this.#bus.subscribe([this.#ownTopic, this.#statsTopic]);
-    } catch {
-      return;
-    }
-    if (epoch !== this.#epoch) return;
-    const isProved = await probe(this.#bus, this.#surveys, this.#ownTopic);
-    if (epoch !== this.#epoch) return;
-    if (!isProved) {
-      this.#bus.reset('what this node publishes does not come back to it');
-      return;
-    }
-    for (let from = 0; from < channels.length; from += RENEW_TOPICS) {
-      // Channels that nobody wants any more are left out.
-      const some = channels
-        .slice(from, from + RENEW_TOPICS)
-        .filter((channel) => this.#interests.has(channel));
-      if (!(await this.#subscribeTopics(some))) return;
-    }
-    if (epoch === this.#epoch) this.#setAvailable(true);
   }
 }
