@@ -13,7 +13,7 @@ import { disconnects } from './protocol/close-codes.ts';
 import { DescriptorProbe } from './telemetry/descriptor-probe.ts';
 import { type Log, rateLimited } from './telemetry/log.ts';
 import { Metrics } from './telemetry/metrics.ts';
-import type { ConnectionContext } from './websocket/connection.ts';
+import type { ConnectionContext } from './websocket/connection-context.ts';
 import { Connections } from './websocket/connections.ts';
 import { Replays } from './websocket/replays.ts';
 

@@ -3,7 +3,8 @@ import type { Recovery } from '../broker/history.ts';
 import type { Channel } from '../protocol/channel.ts';
 import { disconnects } from '../protocol/close-codes.ts';
 import { ChannelExpiry } from './channel-expiry.ts';
-import type { Connection, ConnectionContext } from './connection.ts';
+import type { Connection } from './connection.ts';
+import type { ConnectionContext } from './connection-context.ts';
 import { type PendingToken, PendingTokens } from './pending-tokens.ts';
 import { createRequest, joinChannels } from './recovery.ts';
 

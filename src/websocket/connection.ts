@@ -1,14 +1,10 @@
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket } from 'ws';
 import type { Grant } from '../auth/grant.ts';
-import type { TokenVerifier } from '../auth/token-verifier.ts';
-import type { Broker } from '../broker/broker.ts';
-import type { Config } from '../config/config.ts';
 import type { Batch } from '../hub/batch.ts';
-import type { Compressor } from '../hub/compressor.ts';
-import { encodeFrame, type Frame } from '../hub/frame.ts';
-import { type Hub, type Kind, SUSPENDED, type Subscriber } from '../hub/hub.ts';
-import type { Outbox, Outlet } from '../hub/outbox.ts';
+import type { Frame } from '../hub/frame.ts';
+import { type Kind, SUSPENDED, type Subscriber } from '../hub/hub.ts';
+import type { Outlet } from '../hub/outbox.ts';
 import type { Channel } from '../protocol/channel.ts';
 import {
   countedCode,
@@ -16,27 +12,13 @@ import {
   disconnects,
   protocolErrorOf,
 } from '../protocol/close-codes.ts';
-import { encodePong, PONG, parseClientMessage } from '../protocol/messages.ts';
-import type { CountedConnection, Metrics } from '../telemetry/metrics.ts';
+import { parseClientMessage } from '../protocol/messages.ts';
+import type { CountedConnection } from '../telemetry/metrics.ts';
 import { Authentication } from './authentication.ts';
-import type { Connections } from './connections.ts';
+import type { ConnectionContext } from './connection-context.ts';
 import type { HandledWebSocket, WebSocketHandler } from './handled-websocket.ts';
-import type { Replays } from './replays.ts';
-
-/** What all connections of a server share. */
-export interface ConnectionContext {
-  readonly config: Config;
-  readonly hub: Hub;
-  readonly broker: Broker;
-  readonly tokens: TokenVerifier;
-  readonly metrics: Metrics | undefined;
-  readonly outbox: Outbox;
-  readonly compressor: Compressor;
-  readonly replays: Replays;
-  readonly connections: Connections;
-}
-
-const PONG_FRAME = encodeFrame(PONG);
+import { createPong } from './recovery.ts';
+import { writeFrames } from './replays.ts';
 
 /** While more than this waits to be written to a peer, nothing is read from it. */
 const MAX_WAITING_BYTES = 65_536;
@@ -127,20 +109,13 @@ export class Connection implements Subscriber, Outlet, CountedConnection, WebSoc
   }
 
   /**
-   * Writes frames at once, behind all that was delivered before. They are not joined: others share them. Calls
-   * `onWritten` when the kernel has taken them or the connection has ended. False when the connection is no longer open
-   * and nothing was written.
+   * Writes frames at once, behind all that was delivered before, and calls `onWritten` as `writeFrames` does. False when
+   * the connection is no longer open and nothing was written.
    */
   replay(frames: readonly Frame[], onWritten: () => void): boolean {
     this.#context.outbox.flush(this);
     if (!this.isOpen) return false;
-    const last = frames.length - 1;
-    this.#socket.cork();
-    for (const [index, { bytes }] of frames.entries()) {
-      if (index === last) this.#socket.write(bytes, onWritten);
-      else this.#socket.write(bytes);
-    }
-    this.#socket.uncork();
+    writeFrames(this.#socket, frames, onWritten);
     return true;
   }
 
@@ -210,9 +185,12 @@ export class Connection implements Subscriber, Outlet, CountedConnection, WebSoc
           this.#authentication.authenticate(message.value.token, message.value.since);
         }
         return;
-      case 'ping':
-        this.deliver(this.#createPong());
+      case 'ping': {
+        // One that is still to be told what it has missed has not come as far as the broker.
+        const namesPosition = this.isPositioned && !this.#authentication.isAnswering;
+        this.deliver(createPong(this.#context.broker, namesPosition));
         return;
+      }
       case 'other':
         return;
     }
@@ -250,13 +228,6 @@ export class Connection implements Subscriber, Outlet, CountedConnection, WebSoc
       reason: this.#disconnect?.reason,
       channels: this.#channelsLeft,
     });
-  }
-
-  /** Tells a positioned client how far it has come, unless it is still to be told what it has missed. */
-  #createPong(): Frame {
-    if (!this.isPositioned || this.#authentication.isAnswering) return PONG_FRAME;
-    const position = this.#context.broker.position();
-    return position === undefined ? PONG_FRAME : encodeFrame(encodePong(position));
   }
 
   /** Stops reading from the peer while too much waits to be written to it, or too many of its tokens wait. */

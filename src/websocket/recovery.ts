@@ -1,15 +1,26 @@
+import type { Broker } from '../broker/broker.ts';
 import type { Recovery, RecoveryRequest } from '../broker/history.ts';
+import { encodeFrame, type Frame } from '../hub/frame.ts';
 import { type Hub, POSITIONED } from '../hub/hub.ts';
 import type { Channel } from '../protocol/channel.ts';
 import { disconnects } from '../protocol/close-codes.ts';
-import type { SubscribedDetails } from '../protocol/messages.ts';
-import type { Connection, ConnectionContext } from './connection.ts';
+import { encodePong, PONG, type SubscribedDetails } from '../protocol/messages.ts';
+import type { Connection } from './connection.ts';
+import type { ConnectionContext } from './connection-context.ts';
 
 /** How many messages one `authenticate` replays at most. */
 const MAX_REPLAYED_MESSAGES = 1_000;
 
 /** Of MAX_BUFFERED_BYTES, the share that the replayed texts of one `authenticate` may have. */
 const REPLAY_SHARE = 1 / 2;
+
+const PONG_FRAME = encodeFrame(PONG);
+
+/** The answer to a client's ping. `namesPosition` tells it how far it has come, if the broker knows. */
+export function createPong(broker: Broker, namesPosition: boolean): Frame {
+  const position = namesPosition ? broker.position() : undefined;
+  return position === undefined ? PONG_FRAME : encodeFrame(encodePong(position));
+}
 
 /** What to ask the broker for a token of the connection: channels that it is on already are not replayed. */
 export function createRequest(

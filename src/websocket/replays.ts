@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { KeptPublication } from '../broker/history.ts';
 import { encodeFrame, type Frame } from '../hub/frame.ts';
 import { encodeEnvelope } from '../protocol/messages.ts';
@@ -146,4 +147,18 @@ export class Replays {
     this.#frames.clear();
     this.#frameBytes = 0;
   }
+}
+
+/**
+ * Writes frames to a socket in one go. They are not joined: others share them. Calls `onWritten` when the
+ * kernel has taken them or the connection has ended.
+ */
+export function writeFrames(socket: Duplex, frames: readonly Frame[], onWritten: () => void): void {
+  const last = frames.length - 1;
+  socket.cork();
+  for (const [index, { bytes }] of frames.entries()) {
+    if (index === last) socket.write(bytes, onWritten);
+    else socket.write(bytes);
+  }
+  socket.uncork();
 }
