@@ -59,6 +59,13 @@ export class RoleProbe {
   }
 }
 
+/** Throws when the role is known and not that of a master. */
+export function refuseReplica(role: string | undefined): void {
+  if (role === undefined || role === 'master') return;
+  const name = role === 'slave' ? 'replica' : role;
+  throw new Error(`REDIS_URL leads to a ${name}; only a master carries broadcasts to every node`);
+}
+
 async function unlessRefused<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
     return await ask();

@@ -6,6 +6,7 @@ import {
   isWriteRefusal,
   type RedisClient,
   RoleProbe,
+  refuseReplica,
   withoutArguments,
 } from './client.ts';
 import { type HistoryLimits, RedisHistory } from './history.ts';
@@ -188,10 +189,7 @@ export class RedisConnection {
       Promise.all(this.#clients.map((client) => client.ping())),
     ]);
     if (roles.includes(undefined)) this.#onUnknownRole();
-    const other = roles.find((role) => role !== undefined && role !== 'master');
-    if (other === undefined) return;
-    const name = other === 'slave' ? 'replica' : other;
-    throw new Error(`REDIS_URL leads to a ${name}; only a master carries broadcasts to every node`);
+    for (const role of roles) refuseReplica(role);
   }
 
   /** A refused command counts as a loss, so that reconnecting logs it again until the permissions are changed. */
