@@ -15,60 +15,52 @@ export interface Disconnect {
  */
 export type Retry = 'soon' | 'backoff' | 'fresh-token' | 'never';
 
+type Advice = Pick<Disconnect, 'retry' | 'reload'>;
+
+/** The same would be refused again, until somebody has changed something. */
+const FINAL = { retry: 'never', reload: false } as const satisfies Advice;
+
+const BACKOFF = { retry: 'backoff', reload: false } as const satisfies Advice;
+
+const FRESH_TOKEN = { retry: 'fresh-token', reload: false } as const satisfies Advice;
+
+/** Messages were lost on the way to this client. */
+const RELOAD = { retry: 'backoff', reload: true } as const satisfies Advice;
+
 /** Every reason of ours to hang up. */
 export const disconnects = {
   /** SIGTERM: another process takes the connection. */
   shuttingDown: { code: 1001, reason: 'Server shutting down', retry: 'soon', reload: false },
   /** `ON_BROKER_LOSS=reconnect` only. */
-  brokerLost: { code: 1013, reason: 'Try again later', retry: 'backoff', reload: true },
+  brokerLost: { code: 1013, reason: 'Try again later', ...RELOAD },
   /** The message was not one of the protocol. */
-  invalidMessage: { code: 4400, reason: 'Invalid message', retry: 'never', reload: false },
+  invalidMessage: { code: 4400, reason: 'Invalid message', ...FINAL },
   /** The token is genuine, but its channels are not usable. */
-  invalidChannels: {
-    code: 4400,
-    reason: 'channels must be an array of strings',
-    retry: 'never',
-    reload: false,
-  },
+  invalidChannels: { code: 4400, reason: 'channels must be an array of strings', ...FINAL },
   /** In UTF-8 such names would collide. */
-  malformedChannel: {
-    code: 4400,
-    reason: 'channel must be well-formed Unicode',
-    retry: 'never',
-    reload: false,
-  },
+  malformedChannel: { code: 4400, reason: 'channel must be well-formed Unicode', ...FINAL },
   /** The token was absent, malformed, expired or signed with another secret. */
-  notAuthorized: { code: 4401, reason: 'Not Authorized!', retry: 'fresh-token', reload: false },
+  notAuthorized: { code: 4401, reason: 'Not Authorized!', ...FRESH_TOKEN },
   /** `ENFORCE_TOKEN_EXPIRY` only. */
-  tokenExpired: { code: 4401, reason: 'Token expired', retry: 'fresh-token', reload: false },
+  tokenExpired: { code: 4401, reason: 'Token expired', ...FRESH_TOKEN },
   /** No valid token came within `AUTH_TIMEOUT_SECONDS`. */
-  authenticationTimeout: {
-    code: 4408,
-    reason: 'Authentication timeout',
-    retry: 'backoff',
-    reload: false,
-  },
+  authenticationTimeout: { code: 4408, reason: 'Authentication timeout', ...BACKOFF },
   /** The peer, or the network to it, has failed. */
-  pingTimeout: {
-    code: 4408,
-    reason: "Socket didn't respond to ping",
-    retry: 'backoff',
-    reload: false,
-  },
+  pingTimeout: { code: 4408, reason: "Socket didn't respond to ping", ...BACKOFF },
   /** The token asks for more than the operator allows. */
-  tooManyChannels: { code: 4413, reason: 'Too many channels', retry: 'never', reload: false },
+  tooManyChannels: { code: 4413, reason: 'Too many channels', ...FINAL },
   /** The token asks for more than the operator allows. */
-  channelTooLong: { code: 4413, reason: 'Channel name too long', retry: 'never', reload: false },
+  channelTooLong: { code: 4413, reason: 'Channel name too long', ...FINAL },
   /** Messages were produced faster than this peer reads. */
-  tooSlow: { code: 4429, reason: 'Too slow', retry: 'backoff', reload: true },
+  tooSlow: { code: 4429, reason: 'Too slow', ...RELOAD },
 } as const satisfies Record<string, Disconnect>;
 
 /** What ws closes a connection with by itself. */
 export const protocolErrors = {
-  brokenFrame: { code: 1002, reason: '', retry: 'never', reload: false },
-  malformedText: { code: 1007, reason: '', retry: 'never', reload: false },
-  tooManyParts: { code: 1008, reason: '', retry: 'never', reload: false },
-  messageTooLong: { code: 1009, reason: '', retry: 'never', reload: false },
+  brokenFrame: { code: 1002, reason: '', ...FINAL },
+  malformedText: { code: 1007, reason: '', ...FINAL },
+  tooManyParts: { code: 1008, reason: '', ...FINAL },
+  messageTooLong: { code: 1009, reason: '', ...FINAL },
 } as const satisfies Record<string, Disconnect>;
 
 /** What ws closed the connection with, by the code of the error it emits; undefined when the socket itself failed. */
