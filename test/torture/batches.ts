@@ -1,7 +1,7 @@
 import { Random } from '../support/random.ts';
 import { signText } from '../support/tokens.ts';
 import { type Attack, inParallel, seedFor, type Target, times } from './attack.ts';
-import { expectErrors, REQUESTS_PER_CONNECTION } from './broadcasts.ts';
+import { expectErrors, expectErrorsFor } from './broadcasts.ts';
 import { HANDSHAKE, subscribe } from './client-messages.ts';
 import { describeExchange, post, sendHttp } from './http-client.ts';
 import {
@@ -152,12 +152,9 @@ export const hostileBatches: Attack = async (target) => {
   const results = new ResultCollector();
   const random = new Random(seedFor(target, 'batches'));
   const values = randomJson(target, 'batches', times(target, 10_000));
-  await inParallel(Math.ceil(values.length / REQUESTS_PER_CONNECTION), 8, async (part) => {
-    const start = part * REQUESTS_PER_CONNECTION;
-    const jsons = values.slice(start, start + REQUESTS_PER_CONNECTION);
-    const faulty = jsons.map((json) => faultyClaims(random, json));
-    const bodies = faulty.map(([claims, error]) => [body(claims), error] as const);
-    await expectErrors(target, results, bodies);
+  await expectErrorsFor(target, results, values, (json) => {
+    const [claims, error] = faultyClaims(random, json);
+    return [body(claims), error];
   });
 
   await inParallel(refusedBatches.length * times(target, 20), 2, async (index) => {

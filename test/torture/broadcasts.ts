@@ -5,10 +5,24 @@ import { isError, post, sendHttp } from './http-client.ts';
 import { randomJson } from './random-json.ts';
 import { ResultCollector } from './result-collector.ts';
 
-export const REQUESTS_PER_CONNECTION = 50;
+const REQUESTS_PER_CONNECTION = 50;
 
 /** A body of `POST /broadcast` and the error that it must get. */
 export type InvalidBody = readonly [body: string, error: string];
+
+/** Posts an invalid broadcast made of each JSON text, many pipelined on one connection. */
+export async function expectErrorsFor(
+  target: Target,
+  results: ResultCollector,
+  jsons: readonly string[],
+  toBody: (json: string) => InvalidBody,
+): Promise<void> {
+  await inParallel(Math.ceil(jsons.length / REQUESTS_PER_CONNECTION), 8, async (part) => {
+    const start = part * REQUESTS_PER_CONNECTION;
+    const bodies = jsons.slice(start, start + REQUESTS_PER_CONNECTION).map(toBody);
+    await expectErrors(target, results, bodies);
+  });
+}
 
 /** Posts invalid broadcasts, pipelined on one connection. Each must get its own error, in order. */
 export async function expectErrors(
@@ -71,12 +85,6 @@ export const malformedBroadcasts: Attack = async (target) => {
   const results = new ResultCollector();
   const random = new Random(seedFor(target, 'broadcasts'));
   const values = randomJson(target, 'broadcasts', times(target, 20_000));
-  await inParallel(Math.ceil(values.length / REQUESTS_PER_CONNECTION), 8, async (batch) => {
-    const start = batch * REQUESTS_PER_CONNECTION;
-    const bodies = values
-      .slice(start, start + REQUESTS_PER_CONNECTION)
-      .map((json) => invalidBody(random, json));
-    await expectErrors(target, results, bodies);
-  });
+  await expectErrorsFor(target, results, values, (json) => invalidBody(random, json));
   return results.outcome;
 };
