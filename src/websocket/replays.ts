@@ -150,8 +150,8 @@ export class Replays {
 }
 
 /**
- * Writes frames to a socket in one go. They are not joined: others share them. Calls `onWritten` when the
- * kernel has taken them or the connection has ended.
+ * Writes frames to a socket in one go. They are not joined: others share them. Calls `onWritten` when the kernel has
+ * taken them or the connection has ended.
  */
 export function writeFrames(socket: Duplex, frames: readonly Frame[], onWritten: () => void): void {
   const last = frames.length - 1;
