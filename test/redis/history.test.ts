@@ -71,6 +71,19 @@ describe('HISTORY=redis', () => {
     expect(await client.connect(two)).toEqual([1, 2]);
   });
 
+  it('replays at most 4 MiB at once, or Redis would end the connection of the node', async () => {
+    const env = { ...KEPT, MAX_BUFFERED_BYTES: String(128 * 1_024 * 1_024) };
+    const [node] = (await startNodes(await startRedis(), 1, env)) as [Node];
+    const client = new PositionedClient('small', 'large');
+    await client.connect(node);
+    await client.cut();
+    const text = 'x'.repeat(700_000);
+    for (let n = 0; n < 5; n += 1) await node.broadcast('small', { text });
+    for (let n = 0; n < 60; n += 1) await node.broadcast('large', { text });
+    expect(await client.connect(node)).toEqual([5, 'lost']);
+    expect(await client.nextMany(5)).toHaveLength(5);
+  });
+
   it('moves the position of quiet channels with every tick', async () => {
     const [node] = await startNodes(await startRedis(), 1, { ...KEPT, HISTORY_SECONDS: '1' });
     const client = new PositionedClient('quiet');

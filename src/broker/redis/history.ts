@@ -23,6 +23,12 @@ export interface RedisHistoryOptions {
 }
 
 /**
+ * Of one answer, in bytes of message texts. Redis ends the connection of a subscriber for which more than 32 MB wait
+ * (`client-output-buffer-limit pubsub`), and four answers may be on their way at a time.
+ */
+const MAX_REPLAY_BYTES = 4 * 1_024 * 1_024;
+
+/**
  * The history as one session of this node sees it. All answers come as texts on `topic`, which the node subscribes to
  * before anything else: they keep their place among the broadcasts that way.
  */
@@ -80,7 +86,13 @@ export class RedisHistory {
     const position = since === null ? undefined : parsePosition(since);
     const { epoch = '', number = 0 } = position ?? {};
     this.#texts.expect(id, request);
-    const values = [id, epoch, number, maxMessages, Math.floor(maxBytes)].map(String);
+    const values = [
+      id,
+      epoch,
+      number,
+      maxMessages,
+      Math.floor(Math.min(maxBytes, MAX_REPLAY_BYTES)),
+    ].map(String);
     // Without a position there is nothing to look for, and only the position of now is asked for.
     const asked = position === undefined ? [] : topics;
     try {
