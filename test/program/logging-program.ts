@@ -59,7 +59,10 @@ export async function startOnFullDisk(env: Env): Promise<Running & { readonly di
 
 export async function broadcast(url: string, channel: string): Promise<void> {
   const body = JSON.stringify({ token: sign({ channel, message: {} }) });
-  const response = await fetch(`${url}/broadcast`, { method: 'POST', body });
+  let response: Response;
+  // 503 from a worker that has just begun to listen, while another one is ready already.
+  do response = await fetch(`${url}/broadcast`, { method: 'POST', body });
+  while (response.status === 503);
   expect(await response.json()).toEqual({ message: 'Success', deliveries: 0 });
 }
 
