@@ -96,7 +96,18 @@ describe('deploy/bifrost.service', () => {
       await chown(folder, 65_534, 65_534);
     }
     const file = setting('Environment=HISTORY_FILE').replace('%S', root);
-    const launcher = isRoot ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
+    // It may read this checkout wherever it is, and write only what is its own.
+    const capability = '+dac_read_search';
+    const launcher = isRoot
+      ? [
+          'setpriv',
+          '--reuid=65534',
+          '--regid=65534',
+          '--clear-groups',
+          `--inh-caps=${capability}`,
+          `--ambient-caps=${capability}`,
+        ]
+      : [];
     const start = () =>
       startProgram(root, { JWT_SECRET: SECRET, HISTORY_FILE: file }, { launcher });
 
