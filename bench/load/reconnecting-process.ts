@@ -77,6 +77,9 @@ function isSubscribed(client: ReconnectingClient): boolean {
   return client.isSubscribed;
 }
 
+/** Of the cuts that are to come. One that came after the last broadcast would cost plain clients that one. */
+const cutTimers: NodeJS.Timeout[] = [];
+
 const procedures = {
   /** Adds clients. Resolves when all are subscribed. */
   async connect(options: ConnectClientsOptions): Promise<void> {
@@ -110,7 +113,7 @@ const procedures = {
     for (const clients of clientsByKind.values()) {
       for (const [seed, client] of clients.entries()) {
         for (const { atMs, afterBytes, awayMs } of planCuts({ seed, durationMs, maxAwayMs })) {
-          setTimeout(() => client.cut(afterBytes, awayMs), atMs);
+          cutTimers.push(setTimeout(() => client.cut(afterBytes, awayMs), atMs));
         }
       }
     }
@@ -129,6 +132,7 @@ const procedures = {
 
   /** Resolves when all clients are subscribed and none will be cut any more. */
   async untilSubscribed(timeoutMs: number): Promise<void> {
+    for (const timer of cutTimers) clearTimeout(timer);
     for (const client of allClients()) client.cancelCut();
     await untilAll('are not subscribed', timeoutMs, isSubscribed);
   },
