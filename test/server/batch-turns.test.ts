@@ -1,30 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { DeliveryQueue } from '../../src/hub/delivery-queue.ts';
-import type { TestClient } from '../support/client.ts';
+import { publish, received } from '../support/batch-requests.ts';
 import { withoutPosition } from '../support/positions.ts';
-import { startServer, type TestServer } from '../support/server.ts';
-import { sign, signText } from '../support/tokens.ts';
+import { startServer } from '../support/server.ts';
+import { sign } from '../support/tokens.ts';
 
 const message = { n: 1 };
-
-/** Posts claims, given as their text or as a value, and resolves to status and body. */
-async function publish({ post }: TestServer, claims: unknown): Promise<[number, string]> {
-  const token = typeof claims === 'string' ? signText(claims) : sign(claims);
-  const response = await post(JSON.stringify({ token }));
-  return [response.status, withoutPosition(await response.text())];
-}
-
-/** Resolves to what a client has received by now. */
-async function received(client: TestClient): Promise<string[]> {
-  client.send({ event: 'ping' });
-  const texts: string[] = [];
-  for (;;) {
-    const text = await client.nextText();
-    if (text === '{"event":"pong"}') return texts;
-    texts.push(text);
-  }
-}
 
 describe('a batch that is handed out over many turns of the event loop', () => {
   afterEach(() => {

@@ -1,29 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { publish, received } from '../support/batch-requests.ts';
 import type { TestClient } from '../support/client.ts';
-import { withoutPosition } from '../support/positions.ts';
 import { startServer, type TestServer } from '../support/server.ts';
-import { now, sign, signText } from '../support/tokens.ts';
+import { now, sign } from '../support/tokens.ts';
 
 const message = { n: 1 };
-
-/** Posts claims, given as their text or as a value, and resolves to status and body. */
-async function publish({ post }: TestServer, claims: unknown): Promise<[number, string]> {
-  const token = typeof claims === 'string' ? signText(claims) : sign(claims);
-  const response = await post(JSON.stringify({ token }));
-  return [response.status, withoutPosition(await response.text())];
-}
-
-/** Resolves to what a client has received by now. */
-async function received(client: TestClient): Promise<string[]> {
-  client.send({ event: 'ping' });
-  const texts: string[] = [];
-  for (;;) {
-    const text = await client.nextText();
-    if (text === '{"event":"pong"}') return texts;
-    texts.push(text);
-  }
-}
 
 describe('POST /broadcast with several broadcasts', () => {
   it('hands all of them out and answers with the deliveries of each, in their order', async () => {

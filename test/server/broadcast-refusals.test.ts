@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { answer, json } from '../support/answers.ts';
 import { startServer } from '../support/server.ts';
 import { now, sign, signText } from '../support/tokens.ts';
 
@@ -6,19 +7,6 @@ import { now, sign, signText } from '../support/tokens.ts';
 const LATIN1 = Buffer.from('{"channel":"\xff","message":{}}', 'latin1');
 
 const MESSAGE = { event: 'new_item', data: '{}' };
-
-async function answer(response: Response) {
-  return {
-    status: response.status,
-    type: response.headers.get('content-type'),
-    length: response.headers.get('content-length'),
-    body: await response.text(),
-  };
-}
-
-function json(status: number, body: string) {
-  return { status, type: 'application/json', length: String(Buffer.byteLength(body)), body };
-}
 
 describe('POST /broadcast refuses', () => {
   const claims = { channel: 'a', message: MESSAGE, exp: now() + 60 };

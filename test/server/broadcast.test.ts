@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { answer, json } from '../support/answers.ts';
 import { clientFrame } from '../support/client-frame.ts';
 import { handshake } from '../support/handshake.ts';
 import { startServer } from '../support/server.ts';
@@ -9,19 +10,6 @@ afterEach(() => {
 });
 
 const MESSAGE = { event: 'new_item', data: '{}' };
-
-async function answer(response: Response) {
-  return {
-    status: response.status,
-    type: response.headers.get('content-type'),
-    length: response.headers.get('content-length'),
-    body: await response.text(),
-  };
-}
-
-function json(status: number, body: string) {
-  return { status, type: 'application/json', length: String(Buffer.byteLength(body)), body };
-}
 
 describe('POST /broadcast', () => {
   it('answers success with the number of sockets that the message was handed to', async () => {

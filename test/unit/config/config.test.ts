@@ -1,21 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { AllowedOrigins } from '../../../src/auth/allowed-origins.ts';
-import { ConfigError, loadConfig } from '../../../src/config/config.ts';
+import { loadConfig } from '../../../src/config/config.ts';
+import { problems } from './problems.ts';
 
 const CERT = 'test/fixtures/localhost.cert.pem';
 const KEY = 'test/fixtures/localhost.key.pem';
 
 const secret = { JWT_SECRET: 'x'.repeat(64) };
-
-function problems(env: Record<string, string>): readonly string[] {
-  try {
-    loadConfig(env);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
-    throw error;
-  }
-  return [];
-}
 
 describe('loadConfig', () => {
   it('needs nothing but the secret', () => {
