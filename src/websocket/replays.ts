@@ -33,7 +33,7 @@ export class Replays {
   #waitingBytes = 0;
   /** The oldest first. */
   readonly #unwritten = new Set<Replay>();
-  /** Ticks at which somebody waited. */
+  /** Ticks at which somebody waited for room. */
   #waitedTicks = 0;
   #isStarting = false;
   /** Undefined until one starts in this turn of the event loop. */
@@ -85,7 +85,8 @@ export class Replays {
 
   /** To be called ten times a second: a client that does not read must not keep others from coming back. */
   tick(): void {
-    if (this.#queue.size === 0) return;
+    const [next] = this.#queue.values();
+    if (next === undefined || this.#hasRoom(next.bytes)) return;
     this.#waitedTicks += 1;
     for (const replay of this.#unwritten) {
       if (this.#waitedTicks - replay.since < MAX_WAITED_TICKS) return;

@@ -98,3 +98,15 @@ it('has those dropped who have kept others waiting for ten seconds, and nobody e
   tick(200);
   expect([stalled, replays.waitingBytes]).toEqual([['old'], 8]);
 });
+
+it('has nobody dropped while others wait for their turn only', () => {
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(0);
+  const replays = new Replays(10);
+  const onStalled = vi.fn();
+  replays.add(4, onStalled);
+  replays.reserve({}, 1, () => clock.mockReturnValue(1_000));
+  const start = vi.fn();
+  replays.reserve({}, 1, start);
+  for (let n = 0; n < 200; n += 1) replays.tick();
+  expect([start, onStalled].map((mock) => mock.mock.calls.length)).toEqual([0, 0]);
+});
