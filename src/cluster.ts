@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { setTimeout as delay } from 'node:timers/promises';
 import { channelTopicsOf } from './broker/bus.ts';
+import { tickIntervalMs } from './broker/history.ts';
 import { type HistoryFile, restoreHistory } from './broker/history-file/history-file.ts';
 import { MemoryHistory } from './broker/history-memory.ts';
 import { ForkedWorker } from './cluster/forked-worker.ts';
@@ -24,10 +25,6 @@ export interface PrimaryOptions {
 
 /** How long after the drain window a worker may take to exit: requests in flight have 2 s, the log has 1 s. */
 const EXIT_TIMEOUT_MS = 3_000;
-/** How far behind the position may be that a worker with quiet channels knows. */
-const MAX_TICK_MS = 3_000;
-/** A quiet worker must hear of several positions while one of them is kept: its clients come back with the last. */
-const TICKS_WHILE_KEPT = 4;
 
 /**
  * Runs `config.processes` workers, replaces those that die, and passes broadcasts between them. When `stop` is aborted
@@ -55,10 +52,6 @@ export async function runPrimary(options: PrimaryOptions): Promise<void> {
   if (stop.signal.aborted) return;
   primary = new Primary(options, historyFile);
   for (let n = 0; n < config.processes; n += 1) primary.fork();
-}
-
-function tickIntervalMs(historyMs: number): number {
-  return Math.min(MAX_TICK_MS, historyMs / TICKS_WHILE_KEPT);
 }
 
 class Primary {

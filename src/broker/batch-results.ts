@@ -1,3 +1,4 @@
+import { POSITION_PATTERN } from '../protocol/position.ts';
 import type { PublishedBatch } from './broker.ts';
 
 /** What is remembered of a batch with a `jti`. */
@@ -8,10 +9,11 @@ export interface StoredResults {
   readonly position: string | undefined;
 }
 
-/** A whole number. 15 digits: every such number is exact, and so are sums of many. */
-export const NUMBER = '(?:0|[1-9][0-9]{0,14})';
-export const POSITION = '[0-9A-Za-z]{8}\\.[0-9]{1,16}';
-const STORED_RESULTS = new RegExp(`^(~?)(${NUMBER}(?: ${NUMBER}){0,999})(?:@(${POSITION}))?$`);
+/** Matches a whole number. 15 digits: every such number is exact, and so are sums of many. */
+export const NUMBER_PATTERN = '(?:0|[1-9][0-9]{0,14})';
+const STORED_RESULTS = new RegExp(
+  `^(~?)(${NUMBER_PATTERN}(?: ${NUMBER_PATTERN}){0,999})(?:@(${POSITION_PATTERN.source}))?$`,
+);
 const UNKNOWN_RESULTS = { results: [], isPartial: true, position: undefined };
 
 /**

@@ -52,9 +52,6 @@ export interface SavedState {
  */
 export class MemoryHistory implements HistoryStats {
   readonly options: MemoryHistoryOptions;
-  readonly #maxMessages: number;
-  readonly #maxAge: number;
-  readonly #maxBytes: number;
   readonly #now: () => number;
   #epoch = createEpoch();
   /** The highest number that was given so far. */
@@ -68,11 +65,7 @@ export class MemoryHistory implements HistoryStats {
 
   /** `now` is the clock, in microseconds since 1970. It must not go back. */
   constructor(options: MemoryHistoryOptions, now: () => number = monotonicNow) {
-    const { historyMessages, historyMs, historyBytes } = options;
     this.options = options;
-    this.#maxMessages = historyMessages;
-    this.#maxAge = historyMs * 1_000;
-    this.#maxBytes = historyBytes;
     this.#now = now;
   }
 
@@ -104,7 +97,7 @@ export class MemoryHistory implements HistoryStats {
 
   /** Drops what is too old. Called from time to time, so that nothing is kept longer when nobody asks for it. */
   expire(): void {
-    const limit = this.#clock() - this.#maxAge;
+    const limit = this.#clock() - this.options.historyMs * 1_000;
     while ((this.#kept.oldest?.number ?? limit) < limit) this.#dropOldest();
   }
 
@@ -202,16 +195,16 @@ export class MemoryHistory implements HistoryStats {
 
   #keep(channel: Channel, message: string, number: number): void {
     const bytes = countBytes(channel, message);
-    if (bytes > this.#maxBytes * MAX_SHARE) {
+    if (bytes > this.options.historyBytes * MAX_SHARE) {
       // Nothing before it can be replayed any more. An entry without a message marks the gap for as long as it matters.
       const record = this.#kept.append(channel, undefined, number, countBytes(channel));
       while (record.entries > 1) this.#kept.trim(record);
       record.trimmed = number;
     } else {
       const record = this.#kept.append(channel, this.#texts.of(message), number, bytes);
-      if (record.entries > this.#maxMessages) this.#kept.trim(record);
+      if (record.entries > this.options.historyMessages) this.#kept.trim(record);
     }
-    while (this.#kept.bytes > this.#maxBytes) this.#dropOldest();
+    while (this.#kept.bytes > this.options.historyBytes) this.#dropOldest();
   }
 
   #dropOldest(): void {

@@ -33,6 +33,16 @@ export interface Recovery {
   readonly publications: readonly KeptPublication[];
 }
 
+/** How far behind the position may be that a client on quiet channels knows, in milliseconds. */
+const MAX_TICK_MS = 3_000;
+/** So many positions are told while one message is kept: a client comes back with the last that it was told. */
+const TICKS_WHILE_KEPT = 4;
+
+/** How often the position of now has to be told, in milliseconds, where messages are kept for so long. */
+export function tickIntervalMs(historyMs: number): number {
+  return Math.min(MAX_TICK_MS, historyMs / TICKS_WHILE_KEPT);
+}
+
 /** The answer where nothing is kept. */
 export function recoverNothing({ channels, since }: RecoveryRequest): Recovery {
   const verdicts = since === null ? [] : channels.map(() => 'off' as const);

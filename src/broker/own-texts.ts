@@ -1,6 +1,6 @@
 /**
  * Copies of messages, one for those of the same text that follow each other. A message is often a slice of a longer text,
- * the request or the letter of another process that it came in, which V8 would keep as long as the slice: a megabyte for
+ * the request or the text of another process that it came in, which V8 would keep as long as the slice: a megabyte for
  * a message that counts as 300 bytes.
  */
 export class OwnTexts {

@@ -144,7 +144,7 @@ export class TopicRouter<W> {
     return reached;
   }
 
-  /** Answers in the mailbox of the messages: what the worker reads behind the answer is newer. */
+  /** Answers in the order of the messages: what the worker reads behind the answer is newer. */
   #recover(worker: W, id: number, { topics, ...limits }: BusRecoveryRequest): void {
     if (this.#kept === undefined) return;
     const { history, channelTopics } = this.#kept;

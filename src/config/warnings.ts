@@ -27,7 +27,7 @@ function whiteSpaceWarning({ JWT_SECRET: secret = '' }: Readonly<Record<string, 
   return 'JWT_SECRET begins or ends with white space, which is part of the secret';
 }
 
-/** One process keeps a history unless told otherwise. Who adds Redis would lose it without a word. */
+/** One process keeps a history unless told otherwise. Who adds Redis would lose it unnoticed. */
 function historyWarning({ REDIS_URL, HISTORY }: Readonly<Record<string, string>>) {
   if (!REDIS_URL || HISTORY) return undefined;
   return 'REDIS_URL without HISTORY: clients that come back cannot recover what they missed; set HISTORY=redis, or HISTORY=off if they need not';

@@ -9,12 +9,14 @@ export interface Position {
   readonly number: number;
 }
 
-const POSITION = /^([0-9A-Za-z]{8})\.([0-9]{1,16})$/;
+/** Finds a position in a text. A literal, which a bundler can leave out. */
+export const POSITION_PATTERN = /[0-9A-Za-z]{8}\.[0-9]{1,16}/;
 
 /** Undefined for a text that is no position. */
 export function parsePosition(text: string): Position | undefined {
-  const [, epoch, digits] = POSITION.exec(text) ?? [];
-  return epoch === undefined ? undefined : { epoch, number: Number(digits) };
+  if (POSITION_PATTERN.exec(text)?.[0] !== text) return undefined;
+  const [epoch = '', digits] = text.split('.');
+  return { epoch, number: Number(digits) };
 }
 
 /** `epoch.number`, as clients keep it. */

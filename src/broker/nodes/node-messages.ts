@@ -1,4 +1,5 @@
-import { NUMBER, POSITION } from '../batch-results.ts';
+import { POSITION_PATTERN } from '../../protocol/position.ts';
+import { NUMBER_PATTERN } from '../batch-results.ts';
 
 /** A broadcast on its way to the nodes: `node id message`. */
 export interface SentBroadcast {
@@ -49,10 +50,12 @@ export interface Answer {
 
 const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
 const INDEX = '(?:0|[1-9][0-9]{0,2})';
-const BROADCAST_HEADER = new RegExp(`^(${UUID}) (${NUMBER})(?::(${INDEX})(@(${POSITION})?)?)? `);
-const STATS_REQUEST = new RegExp(`^(${UUID}) (${NUMBER})$`);
-const ANSWER = new RegExp(`^${NUMBER}(?: ${NUMBER}){1,8}$`);
-const BATCH_ANSWER = new RegExp(`^${NUMBER}(?: ${INDEX}:${NUMBER}){1,1000}$`);
+const BROADCAST_HEADER = new RegExp(
+  `^(${UUID}) (${NUMBER_PATTERN})(?::(${INDEX})(@(${POSITION_PATTERN.source})?)?)? `,
+);
+const STATS_REQUEST = new RegExp(`^(${UUID}) (${NUMBER_PATTERN})$`);
+const ANSWER = new RegExp(`^${NUMBER_PATTERN}(?: ${NUMBER_PATTERN}){1,8}$`);
+const BATCH_ANSWER = new RegExp(`^${NUMBER_PATTERN}(?: ${INDEX}:${NUMBER_PATTERN}){1,1000}$`);
 
 export function encodeBroadcast(node: string, id: number, message: string): string {
   return `${node} ${id} ${message}`;

@@ -1,3 +1,5 @@
+import { POSITION_PATTERN } from '../../protocol/position.ts';
+import { NUMBER_PATTERN } from '../batch-results.ts';
 import type { BusListener, BusRecovery, BusRecoveryRequest } from '../bus.ts';
 import type { GapReason } from '../history.ts';
 
@@ -8,12 +10,10 @@ interface Expected {
 }
 
 // As the scripts write them.
-const POSITION = '[0-9A-Za-z]{8}\\.[0-9]{1,16}';
-const NUMBER = '0|[1-9][0-9]{0,14}';
-const TICK = new RegExp(`^t (${POSITION})$`);
-const MISSED = new RegExp(`^r (${NUMBER}) (${NUMBER}) ([0-9]{1,16}) `);
-const DONE = new RegExp(`^d (${NUMBER}) (${POSITION}) ([a-z0-9,]*)$`);
-const VERDICT = new RegExp(`^(?:(${NUMBER})|epoch|future|age|messages|limit)$`);
+const TICK = new RegExp(`^t (${POSITION_PATTERN.source})$`);
+const MISSED = new RegExp(`^r (${NUMBER_PATTERN}) (${NUMBER_PATTERN}) ([0-9]{1,16}) `);
+const DONE = new RegExp(`^d (${NUMBER_PATTERN}) (${POSITION_PATTERN.source}) ([a-z0-9,]*)$`);
+const VERDICT = new RegExp(`^(?:(${NUMBER_PATTERN})|epoch|future|age|messages|limit)$`);
 
 export type HistoryListener = Pick<BusListener, 'reached' | 'recovered'>;
 

@@ -1,10 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { tickIntervalMs } from '../history.ts';
 import { isWriteRefusal, withoutArguments } from './client.ts';
 import type { RedisHistory } from './history.ts';
 
-/** How often the position of now is told; more often when messages are kept for a few seconds only. */
-const INTERVAL_MS = 3_000;
-const TICKS_PER_AGE = 4;
 /** How long it may be under way before Redis counts as one that loses texts. */
 const TIMEOUT_MS = 4_000;
 
@@ -27,17 +25,16 @@ export interface HistoryTickerOptions {
  */
 export class HistoryTicker {
   readonly #options: HistoryTickerOptions;
-  readonly #intervalMs: number;
   #isFull = false;
 
   constructor(options: HistoryTickerOptions) {
     this.#options = options;
-    this.#intervalMs = Math.min(INTERVAL_MS, options.ageMs / TICKS_PER_AGE);
   }
 
   /** Never rejects. Resolves when the connections are lost. */
   async run(): Promise<void> {
-    const { history, lost, onFailure } = this.#options;
+    const { history, ageMs, lost, onFailure } = this.#options;
+    const intervalMs = tickIntervalMs(ageMs);
     while (!lost.aborted) {
       // Whoever closes the connections does not wait for a tick that is still on its way.
       const timeout = setTimeout(() => onFailure(NO_TICK), TIMEOUT_MS).unref();
@@ -49,7 +46,7 @@ export class HistoryTicker {
         else onFailure(error);
       }
       clearTimeout(timeout);
-      await delay(this.#intervalMs, undefined, { signal: lost }).catch(() => {});
+      await delay(intervalMs, undefined, { signal: lost }).catch(() => {});
     }
   }
 

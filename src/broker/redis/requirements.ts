@@ -27,7 +27,7 @@ export function findHistoryObstacle(server: string, memory: string): string | un
   const limit = Number(/^maxmemory:(\d+)/m.exec(memory)?.[1]);
   const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1] ?? 'unknown';
   if (limit === 0 || policy === 'noeviction') return undefined;
-  return `HISTORY=redis needs maxmemory-policy noeviction: with ${policy} Redis would drop messages without a word`;
+  return `HISTORY=redis needs maxmemory-policy noeviction: with ${policy} Redis would drop messages unnoticed`;
 }
 
 /** False too when Redis refuses to say: managed services may forbid `INFO`. */
