@@ -10,6 +10,7 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci
 COPY tsconfig.json LICENSE.md ./
+COPY bin ./bin
 COPY packages ./packages
 COPY scripts ./scripts
 COPY src ./src
@@ -20,6 +21,7 @@ FROM node:22-slim
 ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=build /app/package.json ./
+COPY --from=build /app/bin ./bin
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 # For a volume, which takes over its mode. Nobody else is in the container.

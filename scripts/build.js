@@ -1,7 +1,7 @@
 // `npm run build`: compiles src/ to dist/, with types for what apps import, copies what is no code, and makes the package
 // for apps.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync } from 'node:fs';
+import { cpSync } from 'node:fs';
 
 const { status } = spawnSync('tsc --project src && tsc --project src/testing', {
   shell: true,
@@ -9,7 +9,6 @@ const { status } = spawnSync('tsc --project src && tsc --project src/testing', {
 });
 if (status === 0) {
   cpSync('src/pages/assets', 'dist/pages/assets', { recursive: true });
-  chmodSync('dist/cli.js', 0o755);
   await import('./build-client.js');
 } else {
   process.exitCode = status ?? 1;

@@ -120,6 +120,7 @@ describe('Dockerfile', () => {
       stageRoots.set(name, root);
     }
     expect((await readdir(app)).toSorted()).toEqual([
+      'bin',
       'data',
       'dist',
       'node_modules',

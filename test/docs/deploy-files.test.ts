@@ -72,8 +72,8 @@ describe('app.json', () => {
 
 describe('package.json', () => {
   it('has the command line, which a shell can run', () => {
-    expect(manifest.bin).toEqual({ bifrost: 'dist/cli.js' });
-    expect(read('src/cli.ts')).toMatch(/^#!\/usr\/bin\/env node\n/);
+    expect(manifest.bin).toEqual({ bifrost: 'bin/bifrost.cjs' });
+    expect(read('bin/bifrost.cjs')).toMatch(/^#!\/usr\/bin\/env node\n/);
   });
 
   it('says of every install script whether npm may run it, so that npm ci has nothing to ask', () => {

@@ -73,7 +73,7 @@ describe('the package of the server', () => {
         'README.md',
         'LICENSE.md',
         'docs/testing.md',
-        'dist/cli.js',
+        'bin/bifrost.cjs',
         'dist/main.js',
         'dist/testing.js',
         'dist/types/testing.d.ts',
@@ -83,7 +83,9 @@ describe('the package of the server', () => {
     for (const path of paths) {
       expect
         .soft(path)
-        .toMatch(/^([\w-]+\.(md|json)|docs\/[\w-]+\.md|dist\/.+\.(js|html|css|svg|d\.ts))$/);
+        .toMatch(
+          /^([\w-]+\.(md|json)|docs\/[\w-]+\.md|bin\/bifrost\.cjs|dist\/.+\.(js|html|css|svg|d\.ts))$/,
+        );
       expect.soft(path).not.toMatch(/^dist\/bifrost-client/);
     }
   });

@@ -19,7 +19,7 @@ const RECENT = [`${major}.${minor}.0`, '21.0.0', '26.1.2', '100.10.1'];
 /** Where Node begins, and what comes next: one that is there in production is also in the folder of the tests. */
 const STARTS = [
   { file: 'dist/main.js', next: /start\.js/ },
-  { file: 'dist/cli.js', next: /commands\/run\.js/ },
+  { file: 'bin/bifrost.cjs', next: /Building Bifröst first/ },
   { file: 'scripts/build-if-possible.cjs', next: /dist\/ is missing/ },
 ];
 

@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The compiled server and the compiled command line, as `build` makes them. */
+/** The compiled server, and what starts the compiled command line. */
 export const SERVER_PROGRAM = `${ROOT}dist/main.js`;
-export const CLI_PROGRAM = `${ROOT}dist/cli.js`;
+export const CLI_PROGRAM = `${ROOT}bin/bifrost.cjs`;
 
 /** Compiles the sources, so that what is started is what is there. Throws when they do not compile. */
 export default function build(): void {
