@@ -24,7 +24,7 @@ import { LineWriter } from './telemetry/line-writer.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 
 const SECRET_ADVICE =
-  'set JWT_SECRET to a long random text that your app servers share, for example the output of: node -p "crypto.randomBytes(64).toString(\'hex\')"';
+  'set JWT_SECRET to what "npx --no-install bifrost secret" prints, and give your app servers the same';
 
 const DOTENV_PATH = resolve('.env');
 

@@ -1,16 +1,17 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { isObject, parseJson } from '../protocol/json.ts';
 import { BifrostPublisher, type PublishedBroadcast } from '../publisher/index.ts';
+import { parseArguments } from './arguments.ts';
 import { ProgressLine } from './broadcast/progress-line.ts';
 import { publishFailureText } from './broadcast/publish-failure.ts';
 import { publishLines } from './broadcast/publish-lines.ts';
 import { readText } from './broadcast/standard-input.ts';
-import { CHANNEL_OPTION, type Command, parseArguments, URL_OPTION, UsageError } from './command.ts';
+import { CHANNEL_OPTION, type Command, URL_OPTION, UsageError } from './command.ts';
 import { findTarget, loadEnvironment, type Target } from './target.ts';
 
 export const broadcast: Command = {
   summary: 'send a message to a channel, or many messages',
-  help: `bifrost broadcast CHANNEL MESSAGE [--channel NAME …] [--url URL]
+  help: `bifrost broadcast CHANNEL [CHANNEL …] MESSAGE [--url URL]
 bifrost broadcast --lines - [--url URL]
 
 Sends MESSAGE, the text of a JSON object, as it stands, and prints how many sockets it was handed to. If MESSAGE is -, it
@@ -41,11 +42,13 @@ bifrost broadcast user:1 '{"event":"new_item","data":"{}"}'`,
 
     const message = positionals.at(-1);
     const all = [...positionals.slice(0, -1), ...channels];
-    if (message === undefined || positionals.length > 2 || all.length === 0) {
+    if (message === undefined || all.length === 0) {
       throw new UsageError('takes a channel and a message, in quotes');
     }
     const text = message === '-' ? await readText(process.stdin) : message;
-    if (!isObject(parseJson(text))) throw new UsageError('the message must be a JSON object');
+    if (!isObject(parseJson(text))) {
+      throw new UsageError('the message, its last argument, must be a JSON object');
+    }
     await broadcastMessage(findTarget(loadEnvironment(), url), all, text);
   },
 };

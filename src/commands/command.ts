@@ -1,5 +1,3 @@
-import { type ParseArgsConfig, parseArgs } from 'node:util';
-
 /** A subcommand of `bifrost`. */
 export interface Command {
   /** Stands beside its name in `bifrost --help`. */
@@ -16,21 +14,5 @@ export class UsageError extends Error {}
 /** The option of the commands that talk to a server. */
 export const URL_OPTION = { type: 'string', short: 'u' } as const;
 
-/** The option that names channels. */
+/** The option that names channels beside the arguments, which name them too. */
 export const CHANNEL_OPTION = { type: 'string', short: 'c', multiple: true } as const;
-
-/** Throws an error whose code begins with `ERR_PARSE` when the arguments are not these. */
-export function parseOptions<const Options extends NonNullable<ParseArgsConfig['options']>>(
-  args: string[],
-  options: Options,
-) {
-  return parseArgs({ args, options, allowPositionals: false, strict: true }).values;
-}
-
-/** As `parseOptions`, for a command that takes arguments beside its options. */
-export function parseArguments<const Options extends NonNullable<ParseArgsConfig['options']>>(
-  args: string[],
-  options: Options,
-) {
-  return parseArgs({ args, options, allowPositionals: true, strict: true });
-}

@@ -2,14 +2,14 @@ import type { Writable } from 'node:stream';
 import { BifrostClient } from '../client/index.ts';
 import { disconnects } from '../protocol/close-codes.ts';
 import { abortOnStop } from './abort-on-stop.ts';
-import { type Command, parseArguments, URL_OPTION, UsageError } from './command.ts';
+import { parseArguments } from './arguments.ts';
+import { CHANNEL_OPTION, type Command, URL_OPTION, UsageError } from './command.ts';
 import { ListenSocket } from './listen-socket.ts';
 import { toLine } from './one-line.ts';
+import { exitWithoutReader } from './output.ts';
 import { signSubscription } from './sign.ts';
 import { findTarget, loadEnvironment } from './target.ts';
-
-/** How long the end waits for a reader of standard output that has stalled. */
-const FLUSH_TIMEOUT_MS = 1_000;
+import { describeTokenRefusal } from './token-refusal.ts';
 
 export const listen: Command = {
   summary: 'print the messages of channels as they come',
@@ -19,13 +19,16 @@ Prints every message of the channels, each on a line, until Ctrl-C. What happens
 error. When it breaks, it is made again, unless the server says that there is no point; messages that were missed are
 printed then, or standard error says on which channels some may be lost.
 
-  -r, --raw      ask for no positions, print each frame as it comes, and recover nothing
-  -u, --url URL  the server (default: BIFROST_URL, else this machine, by PORT)`,
+  -c, --channel NAME  a channel, beside CHANNEL or instead of it; may be repeated
+  -r, --raw           ask for no positions, print each frame as it comes, and recover nothing
+  -u, --url URL       the server (default: BIFROST_URL, else this machine, by PORT)`,
   async run(args) {
-    const { values, positionals: channels } = parseArguments(args, {
+    const { values, positionals } = parseArguments(args, {
+      channel: CHANNEL_OPTION,
       raw: { type: 'boolean', short: 'r' },
       url: URL_OPTION,
     });
+    const channels = [...positionals, ...(values.channel ?? [])];
     if (channels.length === 0) throw new UsageError('takes at least one channel');
     const { secret, url } = findTarget(loadEnvironment(), values.url);
     try {
@@ -39,8 +42,7 @@ printed then, or standard error says on which channels some may be lost.
         signal: abortOnStop(),
       });
     } finally {
-      // A pipe that nobody reads would keep the process for ever.
-      setTimeout(() => process.exit(), FLUSH_TIMEOUT_MS).unref();
+      exitWithoutReader();
     }
   },
 };
@@ -68,8 +70,6 @@ export interface ListenOptions {
 export function keepListening(options: ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => new Listener(options, resolve, reject).start());
 }
-
-const SECRET_ADVICE = "(are JWT_SECRET and the clock the same as the server's?)";
 
 class Listener {
   readonly #options: ListenOptions;
@@ -129,7 +129,7 @@ class Listener {
     const isUnauthorized = error.code === disconnects.notAuthorized.code && !subscribed;
     if (isClosed || refused || isUnauthorized) {
       this.#client.close();
-      this.#reject(new Error(isUnauthorized ? `${reason} ${SECRET_ADVICE}` : reason));
+      this.#reject(new Error(isUnauthorized ? describeTokenRefusal(reason) : reason));
     } else if (this.#isFull) {
       this.#isHeld = true;
       this.#client.close();

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { type Command, parseOptions } from './command.ts';
+import { parseOptions } from './arguments.ts';
+import type { Command } from './command.ts';
 
 export const secret: Command = {
   summary: 'print a random JWT_SECRET',

@@ -1,4 +1,5 @@
-import { type Command, parseOptions } from './command.ts';
+import { parseOptions } from './arguments.ts';
+import type { Command } from './command.ts';
 
 export const start: Command = {
   summary: 'run the server',

@@ -10,23 +10,27 @@ export interface Target {
   readonly url: string;
 }
 
+/** The server at `findUrl`, and the secret to sign for it. */
+export function findTarget(env: Readonly<Record<string, string>>, url?: string): Target {
+  return { secret: requireSecret(env), url: findUrl(env, url) };
+}
+
 /**
  * The server at `url`, or without one that at BIFROST_URL, or without one the server on this machine that the
  * environment describes.
  * Reads only the variables it needs: a setting of a server that runs elsewhere must not make it fail.
  */
-export function findTarget(env: Readonly<Record<string, string>>, url?: string): Target {
-  const secret = requireSecret(env);
+export function findUrl(env: Readonly<Record<string, string>>, url?: string): string {
   if (url !== undefined) {
     const parsed = parseUrl(url);
     if (parsed === undefined) throw new UsageError(`--url ${URL_FORM}`);
-    return { secret, url: parsed };
+    return parsed;
   }
   const variable = env['BIFROST_URL'];
-  if (!variable) return { secret, url: localUrl(env) };
+  if (!variable) return localUrl(env);
   const parsed = parseUrl(variable);
   if (parsed === undefined) throw new Error(`BIFROST_URL ${URL_FORM}`);
-  return { secret, url: parsed };
+  return parsed;
 }
 
 /** Throws when there is no secret. It makes none up: no server would accept a token signed with that. */

@@ -1,7 +1,10 @@
+import type { Writable } from 'node:stream';
 import type { PostedBroadcast, TestBifrost, TestSettings } from '../testing.ts';
 import { abortOnStop } from './abort-on-stop.ts';
-import { type Command, parseOptions, UsageError } from './command.ts';
+import { parseOptions } from './arguments.ts';
+import { type Command, UsageError } from './command.ts';
 import { toLine } from './one-line.ts';
+import { exitWithoutReader, writeLine } from './output.ts';
 
 export const testServer: Command = {
   summary: 'run a server for tests, and print what is posted to it',
@@ -9,7 +12,8 @@ export const testServer: Command = {
 
 Runs a server for the tests of an app in any language, until SIGTERM, Ctrl-C or the end of its standard output. It listens
 on 127.0.0.1 and makes a secret. It prints where it is and its secret, and then every message that is posted to it, each
-on a line. It reads neither the environment nor .env.
+on a line. A reader that falls more than 10,000 messages behind gets only the newest 10,000. It reads neither the
+environment nor .env.
 
   -p, --port PORT       the port; 0 is a free one (default: 0)
   -j, --json            prints JSON, an object on each line: first {"url":…,"subscribeUrl":…,"secret":…}, then
@@ -28,9 +32,10 @@ on a line. It reads neither the environment nor .env.
     const { startBifrost } = await import('../testing.ts');
     const bifrost = await startBifrost(settings);
     try {
-      await printAll(bifrost, json ? JSON_LINES : TEXT_LINES, signal);
+      await printAll(bifrost, json ? JSON_LINES : TEXT_LINES, process.stdout, signal);
     } finally {
       await bifrost.close();
+      exitWithoutReader();
     }
   },
 };
@@ -53,11 +58,17 @@ const TEXT_LINES: Format = {
     `${toLine(channel)} ${JSON.stringify(message)} → ${deliveries}`,
 };
 
-async function printAll(bifrost: TestBifrost, format: Format, signal: AbortSignal): Promise<void> {
-  console.log(format.address(bifrost));
+/** Takes the next broadcast only when the last is written. Those that wait are bounded: the server keeps the newest. */
+async function printAll(
+  bifrost: TestBifrost,
+  format: Format,
+  output: Writable,
+  signal: AbortSignal,
+): Promise<void> {
+  await writeLine(output, format.address(bifrost), signal);
   while (!signal.aborted) {
     const broadcast = await bifrost.nextBroadcast({ signal }).catch(() => undefined);
-    if (broadcast !== undefined) console.log(format.broadcast(broadcast));
+    if (broadcast !== undefined) await writeLine(output, format.broadcast(broadcast), signal);
   }
 }
 

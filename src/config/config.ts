@@ -49,9 +49,9 @@ export function defaultText(row: Setting<unknown>, others: Variables): string | 
   return typeof row.default === 'function' ? row.default(others) : row.default;
 }
 
-function describe({ variable, secret }: Setting<unknown>, message: string, set: Variables): string {
+function describe({ variable, mask }: Setting<unknown>, message: string, set: Variables): string {
   const text = set[variable];
-  const got = text === undefined || secret ? '' : `, got ${JSON.stringify(text)}`;
+  const got = text === undefined || mask ? '' : `, got ${JSON.stringify(text)}`;
   return `${variable} ${message}${got}`;
 }
 
@@ -75,7 +75,10 @@ function secretProblem({ jwtSecret, production }: Partial<Settings>): string | u
   return `JWT_SECRET must be at least ${MIN_SECRET_BYTES} bytes long in production`;
 }
 
-function tlsProblem({ tlsCertFile, tlsKeyFile }: Partial<Settings>): string | undefined {
+function tlsProblem(values: Partial<Settings>): string | undefined {
+  // One that cannot be used is a problem by itself.
+  if (!('tlsCertFile' in values && 'tlsKeyFile' in values)) return undefined;
+  const { tlsCertFile, tlsKeyFile } = values;
   if (tlsCertFile === undefined && tlsKeyFile === undefined) return undefined;
   if (tlsCertFile === undefined || tlsKeyFile === undefined) {
     return 'TLS_CERT_FILE and TLS_KEY_FILE go together';

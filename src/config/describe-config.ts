@@ -1,7 +1,7 @@
 import type { Config } from './config.ts';
 import { type Settings, settingRows } from './settings.ts';
 
-/** The effective settings without their secrets, as plain data: for the log and for `bifrost check`. */
+/** The effective settings without their secrets, as plain data for the log. */
 export function describeConfig({ tls, ...rest }: Config): Readonly<Record<string, unknown>> {
   const values: Settings = { ...rest, tlsCertFile: tls?.certFile, tlsKeyFile: tls?.keyFile };
   const byKey: Readonly<Record<string, unknown>> = values;

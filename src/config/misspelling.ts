@@ -1,18 +1,26 @@
-/** One typo is allowed per this many letters. Short names get none: POST is not a misspelled PORT. */
-const LETTERS_PER_TYPO = 7;
-
 /**
- * The known variable that `name`, which is not one of them, most likely misspells; undefined when none is close.
- * A typo is one letter added, left out, replaced, or swapped with the next. Case does not matter.
+ * The known name that `name`, which is not one of them, most likely misspells; undefined when none is close. A known
+ * name may have one typo for every `lettersPerTypo` of its letters. A typo is one letter added, left out, replaced, or
+ * swapped with the next. Case does not matter.
  */
-export function correctSpelling(name: string, known: readonly string[]): string | undefined {
+export function correctSpelling(
+  name: string,
+  known: readonly string[],
+  lettersPerTypo: number,
+): string | undefined {
   const text = name.toUpperCase();
-  return known.find((candidate) => {
-    const typos = Math.floor(candidate.length / LETTERS_PER_TYPO);
+  let nearest: string | undefined;
+  let leastTypos = Number.POSITIVE_INFINITY;
+  for (const candidate of known) {
+    const allowed = Math.floor(candidate.length / lettersPerTypo);
     // Skips the quadratic comparison for most names of the environment, however long they are.
-    if (Math.abs(candidate.length - text.length) > typos) return false;
-    return editDistance(text, candidate) <= typos;
-  });
+    if (Math.abs(candidate.length - text.length) > allowed) continue;
+    const typos = editDistance(text, candidate.toUpperCase());
+    if (typos > allowed || typos >= leastTypos) continue;
+    nearest = candidate;
+    leastTypos = typos;
+  }
+  return nearest;
 }
 
 /** How many typos turn one text into the other (optimal string alignment distance). */

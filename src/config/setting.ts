@@ -12,10 +12,13 @@ export interface Setting<Value> {
   readonly default?: string | ((others: Variables) => string);
   /** The variable's text → value. A problem completes the sentence "VARIABLE …". */
   readonly schema: z.ZodType<Value>;
-  /** True if the text of the variable must never be shown. */
-  readonly secret?: boolean;
   /**
-   * What the log and `bifrost check` show; without it, the value under the setting's own key.
+   * What `bifrost check` may show of the variable's text, which must never be shown itself; without it, all of it.
+   * Called with texts that the schema has taken.
+   */
+  mask?(text: string): string;
+  /**
+   * What the log shows; without it, the value under the setting's own key.
    * Needed where the value may be undefined, which JSON leaves out.
    */
   show?(value: Value): Readonly<Record<string, unknown>>;
@@ -29,14 +32,24 @@ export function setting<Value>(row: Setting<Value>): Setting<Value> {
 
 /** A setting whose text is never shown. It does not compile until it says what is shown instead. */
 export function secretSetting<Value>(
-  row: Setting<Value> & Required<Pick<Setting<Value>, 'show'>>,
+  row: Setting<Value> & Required<Pick<Setting<Value>, 'show' | 'mask'>>,
 ): Setting<Value> {
-  return { ...row, secret: true };
+  return row;
 }
 
 /** Any text, or undefined when the variable is not set. */
 export function optionalText() {
   return z.string().optional();
+}
+
+/** The path of a file in PEM. What stands in such a file is often put in its place, and a path is shown in errors. */
+export function pemPath() {
+  return z
+    .string()
+    .refine((text) => !text.includes('-----BEGIN'), {
+      error: 'must be the path of a file, not what is in it',
+    })
+    .optional();
 }
 
 /** `problem` completes the sentence "VARIABLE …". */
@@ -103,6 +116,14 @@ export function redisUrl() {
     .string()
     .refine(isRedisUrl, { error: 'must be a URL that begins with redis:// or rediss://' })
     .optional();
+}
+
+/** A Redis URL without user, password and query. */
+export function maskRedisUrl(text: string): string {
+  const { protocol, username, password, host, pathname, search, hash } = new URL(text);
+  const user = username + password === '' ? '' : '…@';
+  const query = search + hash === '' ? '' : '?…';
+  return `${protocol}//${user}${host}${pathname}${query}`;
 }
 
 /** The path of a Redis URL is the number of a database. */

@@ -6,9 +6,11 @@ import {
   defaultHistory,
   integer,
   list,
+  maskRedisUrl,
   oneOf,
   optionalText,
   origins,
+  pemPath,
   redisUrl,
   type Setting,
   seconds,
@@ -30,13 +32,15 @@ const settings = {
     variable: 'JWT_SECRET',
     schema: z.string({ error: 'is required' }),
     show: (secret) => ({ secretBytes: Buffer.byteLength(secret) }),
-    help: 'The secret shared with your app, at least 64 bytes of text (16 in production); outside production a missing one is made for you.',
+    mask: (text) => `hidden, ${Buffer.byteLength(text)} bytes`,
+    help: 'The secret shared with your app, at least 64 bytes of text (16 in production), as "npx --no-install bifrost secret" prints it; outside production a missing one is made for you.',
   }),
   /** Older keys that are still accepted. */
   jwtSecretPrevious: secretSetting({
     variable: 'JWT_SECRET_PREVIOUS',
     schema: list(),
     show: (secrets) => ({ previousSecrets: secrets.length }),
+    mask: (text) => `hidden, ${list().parse(text).length} of them`,
     help: 'Older secrets that are still accepted, separated by commas.',
   }),
   /** 0 lets the system choose. */
@@ -153,6 +157,7 @@ const settings = {
     variable: 'METRICS_TOKEN',
     schema: optionalText(),
     show: (token) => ({ metricsToken: token !== undefined }),
+    mask: () => 'hidden',
     help: 'The bearer token that GET /metrics asks for; nothing is asked when it is not set.',
   }),
   /** How many proxies in front are believed in `X-Forwarded-For`. */
@@ -171,14 +176,15 @@ const settings = {
   // `Config` has the two files as one value, `tls`: see config.ts.
   tlsCertFile: setting({
     variable: 'TLS_CERT_FILE',
-    schema: optionalText(),
+    schema: pemPath(),
     show: (certFile) => ({ tls: certFile ?? false }),
     help: 'The certificate, in PEM, with which to serve https and wss; plain http when it is not set.',
   }),
-  tlsKeyFile: setting({
+  tlsKeyFile: secretSetting({
     variable: 'TLS_KEY_FILE',
-    schema: optionalText(),
+    schema: pemPath(),
     show: () => ({}),
+    mask: () => 'hidden',
     help: 'The key of that certificate, in PEM.',
   }),
   compression: setting({
@@ -200,6 +206,7 @@ const settings = {
     schema: redisUrl(),
     // Host and port only: the rest of the URL may hold a password.
     show: (url) => ({ redis: url === undefined ? false : new URL(url).host }),
+    mask: maskRedisUrl,
     help: 'The Redis or Valkey that carries broadcasts between machines, as a URL with redis:// or rediss://.',
   }),
   /** Every topic on the bus begins with it. */

@@ -13,10 +13,13 @@ export function environmentWarnings(env: Readonly<Record<string, string>>): stri
   ].filter((warning) => warning !== undefined);
 }
 
+/** One typo is allowed per this many letters. Short names get none: POST is not a misspelled PORT. */
+const LETTERS_PER_TYPO = 7;
+
 function misspellingWarnings(env: Readonly<Record<string, string>>): string[] {
   return Object.keys(env).flatMap((name) => {
     if (variableNames.includes(name)) return [];
-    const meant = correctSpelling(name, variableNames);
+    const meant = correctSpelling(name, variableNames, LETTERS_PER_TYPO);
     return meant === undefined ? [] : [`${name} is not read: is ${meant} meant?`];
   });
 }

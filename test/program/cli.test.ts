@@ -6,16 +6,57 @@ import { bifrost, start } from './bifrost.ts';
 const NAMES = ['start', 'secret', 'token', 'broadcast', 'listen', 'check', 'test-server'];
 
 describe('bifrost', () => {
-  it('says what it can do', async () => {
-    const { code, stdout, stderr } = await bifrost(['--help']);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    for (const name of NAMES) expect.soft(stdout).toContain(`\n  ${name.padEnd(11)} `);
-  });
+  it.each([[[]], [['help']], [['--help']], [['-h']], [['help', '--help']]])(
+    'says what it can do: %j',
+    async (args) => {
+      const { code, stdout, stderr } = await bifrost(args);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      for (const name of NAMES) expect.soft(stdout).toContain(`\n  ${name.padEnd(11)} `);
+    },
+  );
 
   it.each(NAMES)('says how %s is called', async (name) => {
-    const { code, stdout, stderr } = await bifrost([name, '--help']);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toMatch(new RegExp(`^bifrost ${name}\\b`));
+    const [option, command] = await Promise.all([
+      bifrost([name, '--help']),
+      bifrost(['help', name]),
+    ]);
+    expect({ code: option.code, stderr: option.stderr }).toEqual({ code: 0, stderr: '' });
+    expect(option.stdout).toMatch(new RegExp(`^bifrost ${name}\\b`));
+    expect(command).toEqual(option);
+  });
+
+  it.each([
+    [['brodcast', 'a', '{}'], 'there is no command "brodcast"; did you mean broadcast?'],
+    [['help', 'lisen'], 'there is no command "lisen"; did you mean listen?'],
+    [['--versoin'], 'there is no option --versoin; did you mean --version?'],
+    [['nonsense'], 'there is no command "nonsense"'],
+  ])('names what it takes a name for that it does not know: %j', async (args, problem) => {
+    expect(await bifrost(args)).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `bifrost: ${problem} (bifrost help lists them)\n`,
+    });
+  });
+
+  it('says in its own words what is wrong with an option', async () => {
+    const { code, stderr } = await bifrost(['listen', 'a', '--ulr', 'http://localhost']);
+    expect(code).toBe(2);
+    expect(stderr).toBe(
+      'bifrost listen: there is no option --ulr; did you mean --url? (bifrost listen --help says more)\n',
+    );
+  });
+
+  it('ends quietly when nobody reads what it prints', async () => {
+    const unread = async (args: string[]) => {
+      const program = await start(args);
+      program.child.stdout?.destroy();
+      program.child.stderr?.destroy();
+      return (await program.ended).code;
+    };
+    // The exit codes are those of the commands.
+    expect(await Promise.all([['help'], ['check'], ['secret', 'extra']].map(unread))).toEqual([
+      0, 0, 2,
+    ]);
   });
 
   it('prints its version', async () => {
@@ -24,9 +65,9 @@ describe('bifrost', () => {
   });
 
   it.each([
-    [[]],
     [['nonsense']],
     [['toString']],
+    [['help', 'nonsense']],
     [['secret', 'extra']],
     [['start', '--port', '1']],
     [['token']],
@@ -40,14 +81,17 @@ describe('bifrost', () => {
     [['broadcast', 'a', '{"event":']],
     [['broadcast', 'a', '{},"exp":9e9']],
     [['broadcast', '--channel', 'a']],
+    [['broadcast', 'a', '{}', '--url']],
+    [['broadcast', 'a', '-5']],
     [['broadcast', '--channel', 'a', 'b', '{}', 'c']],
     [['broadcast', '{}']],
     [['broadcast', '--lines']],
     [['broadcast', '--lines', 'a', '-']],
     [['broadcast', '--lines', '-', '--channel', 'a']],
-    [['token', 'a']],
+    [['token', 'a', '{}']],
     [['token', '--channel', 'a', '{}']],
     [['token', '--broadcast', 'a']],
+    [['token', '--broadcast', 'a', 'b', '{}']],
     [['token', '--broadcast', 'a', '[]']],
     [['token', '--broadcast', 'a', '{}', '--channel', 'b']],
     [['listen']],
@@ -57,10 +101,12 @@ describe('bifrost', () => {
     [['test-server', 'a']],
     [['test-server', '--set', 'HISTORY_MESSAGES']],
     [['check', '--nonsense=\nsecond line']],
+    [['check', '--nonsense\nsecond line']],
+    [['check', '--url', 'localhost']],
   ])('answers a call that it does not know with 2 and one line: %j', async (call) => {
     const { code, stdout, stderr } = await bifrost(call);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
-    expect(stderr).toMatch(/^bifrost( [\w-]+)?: .*--help.*\n$/);
+    expect(stderr).toMatch(/^bifrost( [\w-]+)?: .*help.*\n$/);
   });
 });
 

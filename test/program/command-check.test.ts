@@ -1,37 +1,48 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { variableNames } from '../../src/config/settings.ts';
 import { startCommand, temporaryFolder } from '../support/program.ts';
 import { SECRET } from '../support/tokens.ts';
 import { bifrost } from './bifrost.ts';
 
+/** The lines on standard output, with one space between their columns. */
+function linesOf(stdout: string): string[] {
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.replaceAll(/ +/g, ' '));
+}
+
 describe('bifrost check', () => {
-  it('prints the configuration without its secrets', async () => {
-    const env = {
+  it('prints every variable, where its value comes from and the value, without secrets', async () => {
+    const folder = await temporaryFolder();
+    const password = 'redis://someone:the-password@redis.example.com:6380/1';
+    await writeFile(join(folder, '.env'), `PORT=1\nREDIS_URL=${password}\nHISTORY=off\n`);
+    const program = startCommand(['check'], folder, {
       JWT_SECRET: SECRET,
-      JWT_SECRET_PREVIOUS: 'an-older-one',
       METRICS: 'true',
       METRICS_TOKEN: 'of-the-metrics',
-      REDIS_URL: 'redis://someone:the-password@redis.example.com:6380/1?x=y',
-      ALLOWED_ORIGINS: 'https://example.com, https://*.Example.org',
-      MAX_BODY_BYTES: '1000',
-      HISTORY: 'off',
-    };
-    const { code, stdout, stderr } = await bifrost(['check'], env);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(JSON.parse(stdout)).toMatchObject({
-      secretBytes: Buffer.byteLength(SECRET),
-      previousSecrets: 1,
-      port: 3000,
-      metrics: true,
-      metricsToken: true,
-      redis: 'redis.example.com:6380',
-      allowedOrigins: ['https://example.com', 'https://*.example.org'],
-      maxBodyBytes: 1_000,
-      history: 'off',
+      PORT: '4000',
     });
-    for (const secret of [SECRET, 'an-older-one', 'of-the-metrics', 'the-password', 'someone']) {
-      expect(stdout).not.toContain(secret);
+    expect(await program.ended).toEqual({ code: 0, signal: null });
+    expect(program.stderr).toBe('');
+    const lines = linesOf(program.stdout);
+    expect(lines.map((line) => line.split(' ')[0])).toEqual(variableNames);
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        `JWT_SECRET environment hidden, ${Buffer.byteLength(SECRET)} bytes`,
+        'PORT environment 4000',
+        'HOST default (not set)',
+        'DRAIN_SECONDS default 10',
+        'METRICS_TOKEN environment hidden',
+        'REDIS_URL .env redis://…@redis.example.com:6380/1',
+        'BROKER_PREFIX default bifrost:1:',
+        'HISTORY .env off',
+      ]),
+    );
+    for (const secret of [SECRET, 'of-the-metrics', 'the-password', 'someone']) {
+      expect(program.stdout).not.toContain(secret);
     }
   });
 
@@ -88,12 +99,28 @@ describe('bifrost check', () => {
     ]);
   });
 
+  it('ends with 1 for a warning when it is strict, after all of its lines', async () => {
+    const env = { JWT_SECRET: 'short', MAX_CONECTIONS: '1' };
+    const [lenient, strict, clean] = await Promise.all([
+      bifrost(['check'], env),
+      bifrost(['check', '--strict'], env),
+      bifrost(['check', '--strict']),
+    ]);
+    expect(lenient.code).toBe(0);
+    expect(strict).toEqual({
+      code: 1,
+      stdout: lenient.stdout,
+      stderr: `${lenient.stderr}bifrost check: 2 warnings, and --strict\n`,
+    });
+    expect(clean).toMatchObject({ code: 0, stderr: '' });
+  });
+
   it('warns that clients cannot recover when Redis is set and HISTORY is not', async () => {
     const env = { JWT_SECRET: SECRET, REDIS_URL: 'redis://redis.example.com' };
     const { code, stdout, stderr } = await bifrost(['check'], env);
     expect(code).toBe(0);
     expect(stderr).toMatch(/^Warning: REDIS_URL without HISTORY: .*\n$/);
-    expect(JSON.parse(stdout)).toMatchObject({ history: 'off' });
+    expect(linesOf(stdout)).toContain('HISTORY default off');
   });
 
   it('says that a secret will be made outside production, and makes none itself', async () => {

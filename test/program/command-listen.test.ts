@@ -10,7 +10,7 @@ import { bifrost, start } from './bifrost.ts';
 describe('bifrost listen', () => {
   it('prints messages on stdout and states on stderr, and ends with 0 on Ctrl-C', async () => {
     const { port, broadcast } = await startServer();
-    const program = await start(['listen', 'user:1', 'news'], {
+    const program = await start(['listen', 'user:1', '--channel', 'news'], {
       JWT_SECRET: SECRET,
       HOST: '127.0.0.1',
       PORT: String(port),
@@ -120,7 +120,11 @@ describe('bifrost listen', () => {
   it('ends with 1 after a final close code', async () => {
     const { url } = await startServer({ MAX_CHANNELS_PER_CONNECTION: '1' });
     const cases: [string[], string, string][] = [
-      [['a', '--url', url], 'another', 'closed with 4401 Not Authorized! (are JWT_SECRET and'],
+      [
+        ['a', '--url', url],
+        'another',
+        "closed with 4401 Not Authorized! (are JWT_SECRET and the clock the same as the server's?)",
+      ],
       [['a', 'b', '--url', url], SECRET, 'closed with 4413 Too many channels'],
       [['a', '--url', `${url}/nowhere`], SECRET, `${url.replace('http', 'ws')}/nowhere/subscribe`],
     ];

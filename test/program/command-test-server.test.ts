@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { BifrostPublisher } from '../../src/publisher/index.ts';
 import { SECRET } from '../support/tokens.ts';
@@ -49,6 +50,29 @@ describe('bifrost test-server', () => {
     program.child.stdout?.destroy();
     await new BifrostPublisher({ url, secret }).publish('a', {});
     expect(await program.ended).toEqual({ code: 0, signal: null });
+  });
+
+  it('keeps only the newest broadcasts for a reader that has stalled, and ends all the same', async () => {
+    const program = await start(['test-server', '--json']);
+    const { url, secret } = JSON.parse((await program.prints(/.*\n/))[0]);
+    const { publishAll } = new BifrostPublisher({ url, secret });
+    program.child.stdout?.pause();
+    const text = 'x'.repeat(200);
+    const numbers = Array.from({ length: 30_000 }, (_, n) => n);
+    await publishAll(numbers.map((n) => ({ channel: 'a', message: { n, text } })));
+
+    program.child.stdout?.resume();
+    await program.prints(/"n":29999,.*\n/);
+    // 10,000 that the server keeps, and what had been written before the pipe was full.
+    const printed = program.stdout.split('\n').length;
+    expect(printed).toBeGreaterThan(10_000);
+    expect(printed).toBeLessThan(15_000);
+
+    program.child.stdout?.pause();
+    await publishAll(numbers.slice(0, 10_000).map((n) => ({ channel: 'b', message: { n, text } })));
+    const exited = once(program.child, 'exit');
+    program.child.kill('SIGTERM');
+    expect(await exited).toEqual([0, null]);
   });
 
   it('logs to standard error when it is asked to', async () => {

@@ -19,6 +19,23 @@ describe('bifrost token', () => {
     }
   });
 
+  it('takes channels as arguments, as options, and as both', async () => {
+    const channelsOf = async (...args: string[]) => {
+      const { code, stdout, stderr } = await bifrost(['token', ...args]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      const claims = Buffer.from(stdout.split('.')[1] ?? '', 'base64url').toString();
+      return JSON.parse(claims).channels;
+    };
+    expect(await channelsOf('user:1', 'news')).toEqual(['user:1', 'news']);
+    expect(await channelsOf('-c', 'user:1', 'news', '--channel', 'a')).toEqual([
+      'news',
+      'user:1',
+      'a',
+    ]);
+    // A name may look like a message: then it is no mistake.
+    expect(await channelsOf('--channel', '{}')).toEqual(['{}']);
+  });
+
   it.each([
     [[], 60],
     [['--expires', '90s'], 90],

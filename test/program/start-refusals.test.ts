@@ -13,7 +13,7 @@ describe('the program', () => {
       expect(await program.ended).toEqual({ code: 1, signal: null });
       expect(JSON.parse(program.output)).toMatchObject({
         problems: ['JWT_SECRET is required'],
-        advice: expect.stringContaining('randomBytes(64)'),
+        advice: expect.stringContaining('npx --no-install bifrost secret'),
       });
     }
     await expect(stat(join(folder, '.env'))).rejects.toThrow('ENOENT');

@@ -1,5 +1,9 @@
 import { BifrostError } from '../../publisher/index.ts';
 import { failureText } from '../one-line.ts';
+import { describeTokenRefusal } from '../token-refusal.ts';
+
+/** What a server, the Crystal original too, says of every token that it does not take. */
+const BAD_SIGNATURE = 'Bad signature';
 
 /** Why a call of the publisher failed, in a sentence without a full stop. */
 export function publishFailureText(error: unknown, url: string): string {
@@ -15,5 +19,6 @@ export function publishFailureText(error: unknown, url: string): string {
   }
   // Without a reason of the server the code stands there.
   const why = message === code ? '' : `: ${message}`;
-  return `${url}/broadcast answered ${status}${why}${doubt}`;
+  const answer = `${url}/broadcast answered ${status}${why}${doubt}`;
+  return message === BAD_SIGNATURE ? describeTokenRefusal(answer) : answer;
 }

@@ -74,6 +74,13 @@ describe('loadConfig refuses', () => {
     ]);
   });
 
+  it('never shows a key that stands where its path belongs', () => {
+    const key = '-----BEGIN PRIVATE KEY-----\\nMIIEvQ…';
+    expect(problems({ ...secret, TLS_CERT_FILE: CERT, TLS_KEY_FILE: key })).toEqual([
+      'TLS_KEY_FILE must be the path of a file, not what is in it',
+    ]);
+  });
+
   it('lists what is wrong between variables beside what is wrong by itself', () => {
     expect(problems({ PORT: 'x', TLS_CERT_FILE: 'a', MAX_BODY_BYTES: '9000000' })).toEqual([
       'JWT_SECRET is required',

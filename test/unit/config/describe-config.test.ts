@@ -86,11 +86,22 @@ describe('describeConfig', () => {
 
   it('shows nothing of a secret but that it is there', () => {
     const secret = 'not-to-be-shown';
-    const secrets = settingRows.filter(([, row]) => row.secret).map(([, row]) => row.variable);
-    expect(secrets).toEqual(['JWT_SECRET', 'JWT_SECRET_PREVIOUS', 'METRICS_TOKEN', 'REDIS_URL']);
-    const env = Object.fromEntries(secrets.map((name) => [name, secret]));
-    const config = loadConfig({ ...env, REDIS_URL: `redis://${secret}:${secret}@redis` });
-    expect(described(config)).not.toContain(secret);
+    const secrets = settingRows.filter(([, row]) => row.mask).map(([, row]) => row.variable);
+    expect(secrets).toEqual([
+      'JWT_SECRET',
+      'JWT_SECRET_PREVIOUS',
+      'METRICS_TOKEN',
+      'TLS_KEY_FILE',
+      'REDIS_URL',
+    ]);
+    const config = loadConfig({
+      JWT_SECRET: secret,
+      JWT_SECRET_PREVIOUS: secret,
+      METRICS_TOKEN: secret,
+      REDIS_URL: `redis://${secret}:${secret}@redis`,
+    });
+    const tls = { certFile: 'cert.pem', keyFile: secret };
+    expect(described({ ...config, tls })).not.toContain(secret);
     expect(describeConfig(config)).toMatchObject({
       secretBytes: secret.length,
       previousSecrets: 1,

@@ -9,6 +9,7 @@ describe('readEnvironment', () => {
     const path = await dotenvFile('PORT=1\nHOST=file\nLOG_LEVEL=debug\n');
     expect(readEnvironment({ PORT: '2', HOST: '', OTHER: undefined }, path)).toEqual({
       variables: { PORT: '2', HOST: 'file', LOG_LEVEL: 'debug' },
+      fromDotenv: ['HOST', 'LOG_LEVEL'],
       problems: [],
     });
   });
@@ -29,6 +30,7 @@ describe('readEnvironment', () => {
     const path = join(await temporaryFolder(), '.env');
     expect(readEnvironment({ PORT: '2' }, path)).toEqual({
       variables: { PORT: '2' },
+      fromDotenv: [],
       problems: [],
     });
   });
