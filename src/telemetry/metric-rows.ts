@@ -1,13 +1,17 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
-/** Name, help, and the function that reads the value at a scrape. */
-export type MetricRow = readonly [name: string, help: string, read: () => number];
+/**
+ * Name, help, and the function that reads the value at a scrape. Of several processes of a machine the sum is shown,
+ * or with `min` the least.
+ */
+export type MetricRow = readonly [name: string, help: string, read: () => number, of?: 'min'];
 
 export function registerGaugeRows(registry: Registry, gauges: readonly MetricRow[]): void {
-  for (const [name, help, read] of gauges) {
+  for (const [name, help, read, aggregator = 'sum'] of gauges) {
     new Gauge({
       name,
       help,
+      aggregator,
       registers: [registry],
       collect() {
         this.set(read());

@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import type { Hub } from '../hub/hub.ts';
-import type { CountedCode } from '../protocol/close-codes.ts';
+import { type CountedCode, disconnects, protocolErrors } from '../protocol/close-codes.ts';
 import {
   createGaps,
   type GapReason,
@@ -32,7 +32,7 @@ export interface CountedConnection {
 export interface MetricsSources {
   readonly hub: Hub;
   readonly connections: ReadonlySet<CountedConnection>;
-  readonly broker: { readonly malformedTexts: number };
+  readonly broker: { readonly malformedTexts: number; readonly isAvailable: boolean };
   /** What this process keeps for clients that come back; undefined when it keeps nothing itself. */
   readonly history: MeasuredHistory | undefined;
   readonly descriptors: { readonly shortages: number };
@@ -106,7 +106,7 @@ function registerDefaults(register: Registry): void {
   for (const name of MISNAMED_DEFAULTS) register.removeSingleMetric(name);
 }
 
-function registerGauges(registry: Registry, { hub, connections }: MetricsSources): void {
+function registerGauges(registry: Registry, { hub, broker, connections }: MetricsSources): void {
   const sum = (measure: (connection: CountedConnection) => number) => () => {
     let total = 0;
     for (const connection of connections) total += measure(connection);
@@ -125,6 +125,12 @@ function registerGauges(registry: Registry, { hub, connections }: MetricsSources
       'bifrost_buffered_bytes',
       'Bytes that wait for their websocket to take them.',
       sum(({ bufferedBytes }) => bufferedBytes),
+    ],
+    [
+      'bifrost_broker_available',
+      '1 while broadcasts reach all processes and machines, 0 while they are refused with 503.',
+      () => Number(broker.isAvailable),
+      'min',
     ],
   ];
   registerGaugeRows(registry, gauges);
@@ -196,12 +202,17 @@ function createDurations(registry: Registry): Histogram {
 }
 
 function createDisconnects(registry: Registry): Counter<'code'> {
-  return new Counter({
+  const counter = new Counter({
     name: 'bifrost_disconnects_total',
     help: 'Websockets that ended, by close code; ours where we hung up.',
     labelNames: ['code'],
     registers: [registry],
   });
+  // Prometheus sees the first of a code only if the series was there with 0 before it.
+  for (const { code } of Object.values({ ...disconnects, ...protocolErrors })) {
+    counter.inc({ code }, 0);
+  }
+  return counter;
 }
 
 function createFailures(registry: Registry): Counter<'reason'> {

@@ -57,7 +57,7 @@ http {
 }
 `,
   );
-  await startProxy(
+  await startDaemon(
     'nginx',
     ['-p', folder, '-e', 'stderr', '-c', main],
     folder,
@@ -77,7 +77,7 @@ export async function startCaddy(upstreamPort: number): Promise<number> {
     ['bifrost.example.com {', `http://127.0.0.1:${port} {`],
   ]);
   await writeFile(file, `{\n\tadmin off\n}\n${site}`);
-  await startProxy(
+  await startDaemon(
     'caddy',
     ['run', '--config', file, '--adapter', 'caddyfile'],
     folder,
@@ -86,7 +86,8 @@ export async function startCaddy(upstreamPort: number): Promise<number> {
   return port;
 }
 
-async function startProxy(
+/** Starts a program of Debian that is stopped when the test ends; resolves once it prints that it is ready. */
+export async function startDaemon(
   name: string,
   args: readonly string[],
   home: string,

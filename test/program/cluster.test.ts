@@ -97,6 +97,8 @@ describe('WEB_CONCURRENCY', () => {
     while (JSON.stringify(info) !== JSON.stringify(expected));
     const metrics = await (await fetch(`${url}/metrics`)).text();
     expect(metrics).toContain('bifrost_connections 8\n');
+    // The least of all workers, not their sum.
+    expect(metrics).toContain('bifrost_broker_available 1\n');
     expect(metrics).toContain('bifrost_deliveries_total 56\n');
   });
 

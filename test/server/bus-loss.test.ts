@@ -13,6 +13,10 @@ describe('a node whose bus is lost and reconnected', () => {
 
   it('refuses broadcasts and fails health checks while the bus is unavailable', async () => {
     const { bus, node, health } = await startNode({ METRICS: 'true' });
+    const available = async () => {
+      const text = await (await fetch(`${node.url}/metrics`)).text();
+      return /^bifrost_broker_available (.*)$/m.exec(text)?.[1];
+    };
     const refused = await node.post(JSON.stringify({ token }));
     expect(refused.status).toBe(503);
     expect(refused.headers.get('retry-after')).toBe('1');
@@ -20,10 +24,12 @@ describe('a node whose bus is lost and reconnected', () => {
     expect(await (await fetch(`${node.url}/metrics`)).text()).toContain(
       '\nbifrost_broadcasts_total{result="failed"} 1\n',
     );
+    expect(await available()).toBe('0');
     expect(await health()).toBe('{"status":"broker unavailable"}');
 
     await bus.comeUp();
     expect(await health()).toBe('{"status":"ok"}');
+    expect(await available()).toBe('1');
     bus.listener?.down();
     expect(await health()).toBe('{"status":"broker unavailable"}');
     expect((await fetch(`${node.url}/info.json`)).status).toBe(200);

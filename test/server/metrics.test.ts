@@ -84,6 +84,8 @@ describe('GET /metrics', () => {
       'bifrost_disconnects_total{code="4401"}': 1,
       'bifrost_disconnects_total{code="other"}': 1,
       'bifrost_disconnects_total{code="1002"}': 1,
+      'bifrost_disconnects_total{code="4429"}': 0,
+      bifrost_broker_available: 1,
       'bifrost_authentication_failures_total{reason="token"}': 1,
       'bifrost_authentication_failures_total{reason="channels"}': 0,
       'bifrost_authentication_failures_total{reason="limits"}': 0,
