@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type RpcChild, startRpcChild } from '../support/child-rpc.ts';
 import { freePort } from '../support/free-port.ts';
+import { type Progress, printLine, type Step } from '../support/progress.ts';
 import { Random } from '../support/random.ts';
 import { EVERYONE } from './nodes-channels.ts';
 import type { HistoryClientProcedures, HistoryReport } from './nodes-history-client-process.ts';
@@ -20,6 +21,11 @@ const QUICK_UNTOUCHED_MS = 8_000;
 const ROUNDS = 4;
 const WAIT_TIMEOUT_MS = 30_000;
 const POLL_INTERVAL_MS = 50;
+/** Of a part with faults of Redis, about. */
+const TOUCHED_SECONDS = 120;
+const QUICK_TOUCHED_SECONDS = 40;
+/** To start nodes and clients, and to settle and judge at the end, about. */
+const AROUND_SECONDS = 8;
 /** How long a broadcast may be on its way in the end. */
 const SETTLING_MS = 300;
 const ALL_MESSAGES = '5000';
@@ -31,9 +37,26 @@ export interface HistoryOptions {
   readonly seed: number;
 }
 
-/** Adds the verdicts of both parts. */
-export async function tortureHistory(options: HistoryOptions, verdicts: Verdicts): Promise<void> {
+/** The parts of `tortureHistory`, in their order. */
+export function historySteps(quick: boolean): readonly Step[] {
+  const untouchedMs = quick ? QUICK_UNTOUCHED_MS : UNTOUCHED_MS;
+  return [
+    { title: 'HISTORY=redis, nodes are killed', seconds: untouchedMs / 1_000 + AROUND_SECONDS },
+    {
+      title: 'HISTORY=redis, Redis is killed, emptied and failed over',
+      seconds: quick ? QUICK_TOUCHED_SECONDS : TOUCHED_SECONDS,
+    },
+  ];
+}
+
+/** Adds the verdicts of both parts. Each is a step of `progress`. */
+export async function tortureHistory(
+  options: HistoryOptions,
+  verdicts: Verdicts,
+  progress: Progress,
+): Promise<void> {
   for (const touches of [false, true]) {
+    progress.next();
     const faults = await HistoryFaults.start(new Random(options.seed + (touches ? 11 : 10)));
     const run = new HistoryTorture(options, verdicts, { faults, touches });
     try {
@@ -164,7 +187,7 @@ class HistoryTorture {
     ];
     const lines = rows.map(([what, count]) => `| ${what} | ${formatCount(count)} |`);
     const title = this.#touches ? `Redis: ${injected.join(', ')}` : 'Redis left alone';
-    console.log(`\n| ${title} | |\n|---|--:|\n${lines.join('\n')}\n`);
+    printLine(`\n| ${title} | |\n|---|--:|\n${lines.join('\n')}\n`);
   }
 
   async #areHealthy(): Promise<boolean> {

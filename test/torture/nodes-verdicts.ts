@@ -1,3 +1,4 @@
+import { printLine } from '../support/progress.ts';
 import { CLIENTS } from './nodes-channels.ts';
 import {
   type Answer,
@@ -116,5 +117,5 @@ function printTable(
     ['`deliveries` that differ', deliveries.wrong],
   ];
   const lines = rows.map(([what, count]) => `| ${what} | ${formatCount(count)} |`);
-  console.log(`\n| ${nodeCount} nodes and Redis | |\n|---|--:|\n${lines.join('\n')}\n`);
+  printLine(`\n| ${nodeCount} nodes and Redis | |\n|---|--:|\n${lines.join('\n')}\n`);
 }

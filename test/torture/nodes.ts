@@ -3,11 +3,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CallChild, type RpcChild, startRpcChild } from '../support/child-rpc.ts';
 import { freePort } from '../support/free-port.ts';
+import { Progress, printLine } from '../support/progress.ts';
 import { RedisServer } from '../support/redis.ts';
 import { CLIENTS, EVERYONE, GROUPS, group, subscribersOf } from './nodes-channels.ts';
 import { FaultInjector } from './nodes-faults.ts';
 import { GarbagePublisher } from './nodes-garbage.ts';
-import { tortureHistory } from './nodes-history.ts';
+import { historySteps, tortureHistory } from './nodes-history.ts';
 import type { NodeEvent, Posted } from './nodes-oracle.ts';
 import { NodeProcess } from './nodes-process.ts';
 import { NodesPublishers } from './nodes-publishers.ts';
@@ -18,6 +19,8 @@ import { Verdicts } from './verdicts.ts';
 const SUBSCRIBER_PROCESSES = 2;
 const FAULTS_MS = 120_000;
 const QUICK_FAULTS_MS = 13_000;
+/** To start nodes and subscribers, and to judge at the end, about. */
+const AROUND_SECONDS = 12;
 const WAIT_TIMEOUT_MS = 30_000;
 const POLL_INTERVAL_MS = 50;
 /** Through each node, when no faults are injected any more. */
@@ -32,8 +35,14 @@ export interface NodesOptions {
 
 /** Resolves to the verdicts of the run, which have been printed. */
 export async function tortureNodes(options: NodesOptions): Promise<Verdicts> {
-  console.log(`seed ${options.seed}`);
+  printLine(`seed ${options.seed}`);
   const startedAt = performance.now();
+  const faultsMs = options.quick ? QUICK_FAULTS_MS : FAULTS_MS;
+  const progress = new Progress([
+    { title: 'nodes and Redis are killed', seconds: faultsMs / 1_000 + AROUND_SECONDS },
+    ...historySteps(options.quick),
+  ]);
+  progress.next();
   const losses: NodeEvent[] = [];
   // Kept on disk before anything is answered, so that a Redis that is started again knows what it has delivered.
   const redis = new RedisServer(await freePort(), [
@@ -49,11 +58,13 @@ export async function tortureNodes(options: NodesOptions): Promise<Verdicts> {
   const run = new NodesTorture(options, redis, nodes, losses);
   try {
     await run.run();
+    printLine(`${((performance.now() - startedAt) / 1_000).toFixed(1)} s`);
+    run.close();
+    await tortureHistory(options, run.verdicts, progress);
   } finally {
     run.close();
-    console.log(`${((performance.now() - startedAt) / 1_000).toFixed(1)} s`);
+    progress.end();
   }
-  await tortureHistory(options, run.verdicts);
   return run.verdicts;
 }
 

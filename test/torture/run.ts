@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import build from '../support/build.ts';
 import { exitOnSignals } from '../support/child-cleanup.ts';
 import { FULL_DEVICE_LAUNCHER, FullDisk } from '../support/full-disk.ts';
+import { Progress, type Step } from '../support/progress.ts';
 import { attacks, SLOW_HTTP } from './attacks.ts';
 import { tortureNodes } from './nodes.ts';
 import { descriptorShortage, hungWorker } from './process-faults.ts';
@@ -51,6 +52,12 @@ const { values } = parseArgs({
 /** What a full run must reach. */
 const MIN_TOTALS = { inputs: 1_000_000, distinctMessages: 100_000, handshakes: 50_000 };
 
+/** About how long an attack, the end of a round and a scenario take, in seconds: most of them. */
+const SECONDS = {
+  full: { attack: 5, rest: 3, scenario: 10 },
+  quick: { attack: 0.7, rest: 6, scenario: 3 },
+} as const;
+
 function isChosen(name: string): boolean {
   return values.attack.length === 0 || values.attack.includes(name);
 }
@@ -62,23 +69,43 @@ async function torture(): Promise<boolean> {
   if (values['full-disk']) writeLogsToFullDisk();
   const testbed = await Testbed.open({ quick: values.quick, seed });
   const { verdicts } = testbed.results;
+  // Each step ends with the line of its verdict: where there is no terminal, that is enough.
+  const progress = new Progress(planSteps(), { plainLines: false });
   try {
-    await runAttacks(testbed);
+    await runAttacks(testbed, progress);
     for (const [name, scenario] of Object.entries(SCENARIOS)) {
-      if (isChosen(name)) await scenario(testbed);
+      if (!isChosen(name)) continue;
+      progress.next();
+      await scenario(testbed);
     }
   } catch (error) {
     // Most likely the server has ended. The message tells what it wrote to stderr.
     verdicts.add(false, String(error));
+  } finally {
+    progress.end();
   }
   printResults(testbed.results);
   if (!values.quick && values.attack.length === 0) checkTotals(testbed.results);
   return verdicts.summarize();
 }
 
-async function runAttacks(testbed: Testbed): Promise<void> {
+/** The chosen attacks in two rounds, with the end of each round, and the chosen scenarios. */
+function planSteps(): readonly Step[] {
+  const { attack, rest, scenario } = SECONDS[values.quick ? 'quick' : 'full'];
+  const rounds = [1, 2].flatMap((round) => [
+    ...Object.keys(attacks)
+      .filter((name) => isChosen(name) && name !== SLOW_HTTP)
+      .map((name) => ({ title: `round ${round}: ${name}`, kind: name, seconds: attack })),
+    { title: `round ${round}: memory at rest`, seconds: rest },
+  ]);
+  const scenarios = Object.keys(SCENARIOS).filter(isChosen);
+  return [...rounds, ...scenarios.map((title) => ({ title, seconds: scenario }))];
+}
+
+async function runAttacks(testbed: Testbed, progress: Progress): Promise<void> {
+  const names = Object.keys(attacks).filter(isChosen);
   for (const round of [1, 2]) {
-    await testbed.runRound(round, Object.keys(attacks).filter(isChosen), SLOW_HTTP);
+    await testbed.runRound(round, names, { background: SLOW_HTTP, progress });
   }
   testbed.compareRounds();
   await testbed.close();

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CallChild, startRpcChild } from '../support/child-rpc.ts';
+import { type Progress, printLine } from '../support/progress.ts';
 import type { Target } from './attack.ts';
 import type { AttackerProcedures } from './attacker-process.ts';
 import { SLOW_READERS } from './attacks.ts';
@@ -79,15 +80,24 @@ export class Testbed {
     return { ...this.#options, round, port };
   }
 
-  /** Runs attacks one after another, and the one called `background` beside them. */
-  async runRound(round: number, names: readonly string[], background: string): Promise<void> {
+  /** Runs attacks one after another, and the one called `background` beside them. Each is a step of `progress`. */
+  async runRound(
+    round: number,
+    names: readonly string[],
+    { background, progress }: { readonly background: string; readonly progress: Progress },
+  ): Promise<void> {
     const target = this.target(round);
     if (names.includes(background)) {
       this.#background ??= this.#runAttack(background, target).then((result) =>
         this.results.addAttack(result),
       );
     }
-    for (const name of names) if (name !== background) await this.#runMeasured(name, target);
+    for (const name of names) {
+      if (name === background) continue;
+      progress.next();
+      await this.#runMeasured(name, target);
+    }
+    progress.next();
     // The background attack takes 20 s. A quick run has it once for both rounds.
     if (!this.#options.quick || round > 1) {
       await this.#background;
@@ -152,7 +162,7 @@ export class Testbed {
     const beside = await this.#callControlGroup('publishLarge', large);
     const outcome = await this.callAttacker('runAttack', { name: SLOW_READERS, target });
     const speed = `a large message ${describe(alone)} without slow readers, ${describe(beside)} with`;
-    console.log(`     ${speed}`);
+    printLine(`     ${speed}`);
     const faults = [...outcome.faults];
     if (median(beside) > MAX_SLOWDOWN * median(alone)) faults.push(speed);
     const tooSlow = (await this.server.disconnects(TOO_SLOW)) - tooSlowBefore;

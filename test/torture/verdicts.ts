@@ -1,3 +1,5 @@
+import { printLine } from '../support/progress.ts';
+
 /** Prints and counts the verdicts of a run. */
 export class Verdicts {
   passed = 0;
@@ -7,13 +9,13 @@ export class Verdicts {
   add(isOk: boolean, what: string, faults: readonly string[] = []): void {
     if (isOk) this.passed += 1;
     else this.failed += 1;
-    console.log(`${isOk ? 'ok  ' : 'FAIL'} ${what}`);
-    for (const fault of faults) console.log(`       ${fault}`);
+    printLine(`${isOk ? 'ok  ' : 'FAIL'} ${what}`);
+    for (const fault of faults) printLine(`       ${fault}`);
   }
 
   /** Prints the totals; true if all verdicts passed. */
   summarize(): boolean {
-    console.log(`\n${this.passed} passed, ${this.failed} failed`);
+    printLine(`\n${this.passed} passed, ${this.failed} failed`);
     return this.failed === 0;
   }
 }
