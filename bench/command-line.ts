@@ -15,11 +15,13 @@ const allScenarios = [...scenarios, ...trials];
 export const HELP = `Measures this server beside others that do the same job, one at a time.
 
   npm run bench                        everything; takes about an hour
-  npm run bench -- --quick             one round with small counts; takes about two minutes
+  npm run bench -- --quick             one round with small counts; takes about a minute
   npm run bench -- --peer NAME         only this server (repeatable): ${joinNames(competitors)}
   npm run bench -- --scenario NAME     only this scenario (repeatable): ${joinNames(allScenarios)}
   npm run bench -- --against FOLDER    beside this server as built in another checkout, alternately
   npm run bench -- --rounds N          so many runs of each; ${FULL_ROUNDS} unless given, 1 with --quick
+  npm run bench -- --charts [FILE…]    measures nothing: takes the scenarios in these files of JSON lines over into
+                                       docs/figures/, and makes the charts and tables of docs/ anew from what is there
 
 The scenarios ${joinNames(trials)} are about ${bifrost.title} and run when it does.
 They compare it with a limit, with itself under other settings, or with other servers.
@@ -27,6 +29,8 @@ The report goes to stdout, and the figures of every run to bench/results/, as a 
 
 export interface CommandLineOptions {
   readonly help: boolean;
+  /** Files of JSON lines for the charts, perhaps none. Undefined when the charts are not asked for. */
+  readonly chartFiles: readonly string[] | undefined;
   readonly quick: boolean;
   /** How often everything is measured. */
   readonly rounds: number;
@@ -59,8 +63,10 @@ function parseRounds(text: string | undefined): number | undefined {
 
 /** What the command line asks for. Throws on what it does not know. */
 export function readCommandLine(): CommandLineOptions {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
+      charts: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       peer: { type: 'string', multiple: true },
       scenario: { type: 'string', multiple: true },
@@ -69,8 +75,12 @@ export function readCommandLine(): CommandLineOptions {
       help: { type: 'boolean', default: false },
     },
   });
+  if (positionals.length > 0 && !values.charts) {
+    throw new Error(`Unexpected argument "${positionals[0]}"`);
+  }
   return {
     quick: values.quick,
+    chartFiles: values.charts ? positionals : undefined,
     help: values.help,
     rounds: parseRounds(values.rounds) ?? (values.quick ? 1 : FULL_ROUNDS),
     competitors:

@@ -29,11 +29,14 @@ async function post(port: number, body: string): Promise<Answer> {
   return { status: response.statusCode, body: await text(response) };
 }
 
-/** Posts claims, to one port after the other. Resolves when one answers 200, rejects when one refuses them. */
+/**
+ * Posts claims, to one port after the other. Resolves when one answers 200, to the deliveries that it counted; rejects when
+ * one refuses them.
+ */
 export async function publish(
   ports: readonly number[],
   claims: Readonly<Record<string, unknown>>,
-): Promise<void> {
+): Promise<number> {
   const body = JSON.stringify({ token: signExpiring(claims) });
   const deadline = performance.now() + TIMEOUT_MS;
   for (let attempt = 0; ; attempt++) {
@@ -42,7 +45,9 @@ export async function publish(
         if (!RETRIED_ERRORS.includes(error.code ?? '')) throw error;
       },
     );
-    if (answer?.status === 200) return;
+    if (answer?.status === 200) {
+      return (JSON.parse(answer.body) as { deliveries: number }).deliveries;
+    }
     if (answer !== undefined && answer.status !== 503) {
       throw new Error(`A broadcast was answered ${answer.status} ${answer.body}`);
     }

@@ -81,6 +81,11 @@ export function readUsage(pid: number): Usage {
   };
 }
 
+/** The ids of process `pid` and its descendants. Linux only. */
+export function readProcessIds(pid: number): readonly number[] {
+  return readProcessTree(pid).map((stat) => stat.pid);
+}
+
 /** How many files, sockets included, process `pid` and each of its descendants has open. Linux only. */
 export function countOpenFiles(pid: number): readonly number[] {
   return readProcessTree(pid).map((stat) => readdirSync(`/proc/${stat.pid}/fd`).length);

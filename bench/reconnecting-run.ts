@@ -46,9 +46,7 @@ export async function runReconnecting(
   run: ReconnectingRun,
 ): Promise<Readonly<Record<SessionKind, ReconnectingFigures>>> {
   const { clients, ports, messages, intervalMs, retryMs } = run;
-  const { child, call } = startLoadGenerator<ReconnectingProcedures>(
-    './load/reconnecting-process.ts',
-  );
+  const { child, call } = startLoadGenerator<ReconnectingProcedures>('reconnecting-process');
   try {
     const maxNumber = messages + 1;
     for (const [session, count] of clients) {

@@ -1,6 +1,6 @@
 // Leaves out what cannot run on this machine, and says so on stdout: the report would otherwise look complete.
-import { spawnSync } from 'node:child_process';
 import type { Command, Competitor } from './competitors.ts';
+import { readOpenFilesLimit } from './machine-limits.ts';
 import { countsOf, maxConnectionsOf, type Scenario } from './scenarios.ts';
 import type { Trial } from './trials/trial.ts';
 
@@ -28,11 +28,6 @@ export function runnableCompetitors(
   });
 }
 
-/** How many files a process may open; NaN where there is no limit. */
-function readOpenFilesLimit(): number {
-  return Number(spawnSync('sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' }).stdout);
-}
-
 /** Those of `scenarios` that have what they need here, open files included. */
 export function runnableScenarios(
   scenarios: readonly (Scenario | Trial)[],
@@ -45,7 +40,7 @@ export function runnableScenarios(
     const connections = isTrial
       ? scenario.maxConnections(counts)
       : maxConnectionsOf(scenario, counts);
-    const missing = isTrial ? scenario.missingRequirement?.() : undefined;
+    const missing = isTrial ? scenario.missingRequirement?.(counts) : undefined;
     const files = connections + SPARE_FILES;
     const hasFiles = Number.isNaN(limit) || limit >= files;
     if (missing === undefined && hasFiles) return true;

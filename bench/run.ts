@@ -3,6 +3,9 @@ import { appendFileSync, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import build from '../test/support/build.ts';
 import { exitOnSignals } from '../test/support/child-cleanup.ts';
+import { Progress, type Step } from '../test/support/progress.ts';
+import { buildLoadGenerators } from './build-load-generators.ts';
+import { updateFigures } from './charts/update-figures.ts';
 import { type CommandLineOptions, HELP, readCommandLine } from './command-line.ts';
 import { bifrost } from './competitors.ts';
 import { describeEnvironment } from './environment.ts';
@@ -65,6 +68,10 @@ function isMeasuredOnce({ scenario }: Task): boolean {
   return scenario.kind === 'trial' && scenario.isMeasuredOnce === true;
 }
 
+function mostlyWaits({ scenario }: Task): boolean {
+  return scenario.kind === 'trial' && scenario.mostlyWaits === true;
+}
+
 /** The tasks of a round, one after another. Those of a group are run at the same time. */
 function scheduleRound(
   tasks: readonly Task[],
@@ -75,27 +82,66 @@ function scheduleRound(
   const once = round === 1 ? tasks.filter(isMeasuredOnce) : [];
   // What is measured later in a round may find the machine in another state, so the order alternates.
   const inOrder = round % 2 === 1 ? timed : timed.toReversed();
-  const groups = inOrder.map((task) => [task]);
-  // They mostly wait, and a check that they run must not take minutes.
-  return quick ? [...groups, once] : [...groups, ...once.map((task) => [task])];
+  const ordered = [...inOrder, ...once];
+  // A check that they run must not take minutes.
+  const waiting = quick ? ordered.filter(mostlyWaits) : [];
+  const groups = ordered.filter((task) => !waiting.includes(task)).map((task) => [task]);
+  return waiting.length === 0 ? groups : [...groups, waiting];
+}
+
+/** A run takes about so long where a scenario does not say how long. */
+const FULL_SECONDS = 8;
+const QUICK_SECONDS = 1;
+/** The tasks that are run at the same time with `--quick`. */
+const QUICK_GROUP_SECONDS = 20;
+
+/** Tasks that are run at the same time, and the round. */
+interface TaskGroup {
+  readonly round: number;
+  readonly tasks: readonly Task[];
+}
+
+function describeGroup(
+  { round, tasks }: TaskGroup,
+  { rounds, quick }: { readonly rounds: number; readonly quick: boolean },
+): Step {
+  const names = tasks.map(({ scenario, subject }) => `${scenario.title}: ${subject.title}`);
+  const title = `round ${round} of ${rounds}: ${names.join('; ')}`;
+  const fullSeconds = Math.max(
+    ...tasks.map(({ scenario }) => scenario.fullSeconds ?? FULL_SECONDS),
+  );
+  const quickSeconds = tasks.length > 1 ? QUICK_GROUP_SECONDS : QUICK_SECONDS;
+  return { title, kind: names.join(), seconds: quick ? quickSeconds : fullSeconds };
 }
 
 /** Runs every task once a round, and writes the figures of each run to `resultsFile` as a line of JSON. */
 async function runRounds(
   tasks: readonly Task[],
-  { rounds, quick }: { readonly rounds: number; readonly quick: boolean },
+  options: { readonly rounds: number; readonly quick: boolean },
   resultsFile: URL,
   common: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  for (let round = 1; round <= rounds; round++) {
-    const runTask = async ({ scenario, subject, run }: Task) => {
-      const counts = countsOf(scenario, quick);
-      console.error(`round ${round} of ${rounds}: ${scenario.title}: ${subject.title}`);
-      const figures = await run(counts);
-      const line = { ...common, round, scenario: scenario.name, peer: subject.name };
-      appendFileSync(resultsFile, `${JSON.stringify({ ...line, ...counts, ...figures })}\n`);
-    };
-    for (const group of scheduleRound(tasks, round, quick)) await Promise.all(group.map(runTask));
+  const { rounds, quick } = options;
+  const groups = Array.from({ length: rounds }, (_, index) => index + 1).flatMap((round) =>
+    scheduleRound(tasks, round, quick).map((group) => ({ round, tasks: group })),
+  );
+  const progress = new Progress(groups.map((group) => describeGroup(group, options)));
+  try {
+    for (const { round, tasks: group } of groups) {
+      progress.next();
+      await Promise.all(
+        group.map(async ({ scenario, subject, run }) => {
+          const counts = countsOf(scenario, quick);
+          const startedAt = performance.now();
+          const figures = await run(counts);
+          const seconds = (performance.now() - startedAt) / 1_000;
+          const line = { ...common, round, scenario: scenario.name, peer: subject.name, seconds };
+          appendFileSync(resultsFile, `${JSON.stringify({ ...line, ...counts, ...figures })}\n`);
+        }),
+      );
+    }
+  } finally {
+    progress.end();
   }
 }
 
@@ -105,12 +151,17 @@ async function main(): Promise<void> {
     console.log(HELP);
     return;
   }
+  if (options.chartFiles !== undefined) {
+    updateFigures(options.chartFiles);
+    return;
+  }
   if (process.platform !== 'linux') {
     throw new Error('The benchmark reads CPU time and memory from /proc: it needs Linux.');
   }
   exitOnSignals();
   installCompetitors();
   build();
+  await buildLoadGenerators();
 
   const { quick, rounds } = options;
   const setup = describeEnvironment(quick, rounds);

@@ -14,6 +14,8 @@ export interface ScenarioBase {
   readonly name: string;
   /** For people. */
   readonly title: string;
+  /** About how long one run with the full counts takes. A few seconds unless given. */
+  readonly fullSeconds?: number;
   readonly full: Counts;
   /** With `--quick`. */
   readonly quick: Counts;
@@ -50,7 +52,7 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1_000,
     pace: { inFlight: 1 },
     full: { warmUp: 150, measured: 300 },
-    quick: { warmUp: 10, measured: 40 },
+    quick: { warmUp: 5, measured: 20 },
   },
   {
     kind: 'broadcast',
@@ -59,7 +61,7 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1_000,
     pace: { inFlight: 16 },
     full: { warmUp: 200, measured: 500 },
-    quick: { warmUp: 16, measured: 48 },
+    quick: { warmUp: 16, measured: 32 },
   },
   {
     kind: 'broadcast',
@@ -68,7 +70,7 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1,
     pace: { inFlight: 1 },
     full: { warmUp: 6_000, measured: 8_000 },
-    quick: { warmUp: 300, measured: 600 },
+    quick: { warmUp: 100, measured: 300 },
   },
   {
     kind: 'broadcast',
@@ -77,14 +79,14 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1,
     pace: { inFlight: 32 },
     full: { warmUp: 6_000, measured: 8_000 },
-    quick: { warmUp: 300, measured: 600 },
+    quick: { warmUp: 100, measured: 300 },
   },
   {
     kind: 'connection',
     name: 'connect',
     title: 'connect + authenticate',
     full: { warmUp: 1_000, measured: 10_000 },
-    quick: { warmUp: 200, measured: 1_000 },
+    quick: { warmUp: 100, measured: 500 },
   },
   {
     kind: 'broadcast',
@@ -93,7 +95,7 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1_000,
     pace: { perSecond: 20 },
     full: { warmUp: 50, measured: 60 },
-    quick: { warmUp: 10, measured: 10 },
+    quick: { warmUp: 5, measured: 8 },
   },
   {
     kind: 'broadcast',
@@ -102,6 +104,6 @@ export const scenarios: readonly Scenario[] = [
     subscribers: 1_000,
     pace: { perSecond: 100 },
     full: { warmUp: 50, measured: 300 },
-    quick: { warmUp: 5, measured: 30 },
+    quick: { warmUp: 5, measured: 20 },
   },
 ];

@@ -6,7 +6,7 @@ import {
   startRpcChild,
 } from '../test/support/child-rpc.ts';
 import { freePort } from '../test/support/free-port.ts';
-import { ServerProcess } from '../test/support/server-process.ts';
+import { ServerProcess, type ServerProcessOptions } from '../test/support/server-process.ts';
 import { SECRET } from '../test/support/tokens.ts';
 import { checkAnswers } from './check-answers.ts';
 import type { Command } from './competitors.ts';
@@ -46,21 +46,29 @@ export interface Testbed {
   readonly callPublisher: CallChild<PublisherProcedures>;
 }
 
-/** Starts a server process on `port`. It is ready when its `untilReady` resolves. */
-export function startServer(
+/** The command and environment of a server on `port`. */
+export function serverOptions(
   { command, env, core = 'server' }: ServerSetup,
   port: number,
-): ServerProcess {
+): ServerProcessOptions {
   const common = { PORT: String(port), HOST: '127.0.0.1', JWT_SECRET: SECRET };
-  return new ServerProcess({
+  return {
     command: [...launcherFor(core), ...command],
     env: { ...common, ...PRODUCTION_ENV, ...env },
-  });
+  };
 }
 
-/** `file` is relative to this module. */
-export function startLoadGenerator<P extends Procedures>(file: string): RpcChild<P> {
-  return startRpcChild(new URL(file, import.meta.url), launcherFor('load'));
+/** Starts a server process on `port`. It is ready when its `untilReady` resolves. */
+export function startServer(setup: ServerSetup, port: number): ServerProcess {
+  return new ServerProcess(serverOptions(setup, port));
+}
+
+/** Starts one of the programs in `load/`, such as `app-process`, once they are built. */
+export function startLoadGenerator<P extends Procedures>(
+  program: string,
+  core: Core = 'load',
+): RpcChild<P> {
+  return startRpcChild(new URL(`./dist/${program}.js`, import.meta.url), launcherFor(core));
 }
 
 async function checkServers(protocol: ProtocolName, ports: readonly number[]): Promise<void> {
@@ -85,8 +93,8 @@ export async function withTestbed<T>(
   const { title, protocol, serverCount = 1 } = setup;
   const ports = await Promise.all(Array.from({ length: serverCount }, freePort));
   const servers = ports.map((port) => startServer(setup, port));
-  const subscribers = startLoadGenerator<SubscriberProcedures>('./load/subscriber-process.ts');
-  const publisher = startLoadGenerator<PublisherProcedures>('./load/publisher-process.ts');
+  const subscribers = startLoadGenerator<SubscriberProcedures>('subscriber-process');
+  const publisher = startLoadGenerator<PublisherProcedures>('publisher-process');
   try {
     await Promise.all(servers.map((server, index) => server.untilReady(ports[index] ?? 0)));
     await checkServers(protocol, ports);

@@ -103,16 +103,27 @@ function createDetails(
   );
 }
 
-/** The report on the competitors in Markdown, of the medians of `runs`: at least one. */
-export function createScenarioReport(runs: readonly ScenarioRun[]): string {
-  const scenarios = [...new Set(runs.map(({ scenario }) => scenario))];
-  const competitors = [...new Set(runs.map(({ competitor }) => competitor))];
-  const mediansOf: MediansOf = (scenario, competitor) =>
+function createMediansOf(runs: readonly ScenarioRun[]): MediansOf {
+  return (scenario, competitor) =>
     medians(
       runs
         .filter((run) => run.scenario === scenario && run.competitor === competitor)
         .map(({ figures }) => figures),
     );
+}
+
+/** The first table of the report on the competitors, of the medians of `runs`: at least one. */
+export function createComparisonTable(runs: readonly ScenarioRun[]): string {
+  const scenarios = [...new Set(runs.map(({ scenario }) => scenario))];
+  const competitors = [...new Set(runs.map(({ competitor }) => competitor))];
+  return createComparison(scenarios, competitors, createMediansOf(runs));
+}
+
+/** The report on the competitors in Markdown, of the medians of `runs`: at least one. */
+export function createScenarioReport(runs: readonly ScenarioRun[]): string {
+  const scenarios = [...new Set(runs.map(({ scenario }) => scenario))];
+  const competitors = [...new Set(runs.map(({ competitor }) => competitor))];
+  const mediansOf = createMediansOf(runs);
   const broadcasts = scenarios.filter((scenario) => scenario.kind === 'broadcast');
   return [
     createComparison(scenarios, competitors, mediansOf),

@@ -63,15 +63,21 @@ function createRows(trial: Trial, runs: readonly TrialRun[]): readonly (readonly
   });
 }
 
+/** The table of the report on the trials, of the medians of `runs`: at least one. */
+export function createTrialTable(runs: readonly TrialRun[]): string {
+  const trials = [...new Set(runs.map(({ trial }) => trial))];
+  const header = ['scenario', 'figure', 'Bifröst', 'compared with', 'ratio or difference'];
+  return markdownTable(
+    header,
+    trials.flatMap((trial) => createRows(trial, runs)),
+  );
+}
+
 /** The report on the trials in Markdown, of the medians of `runs`: at least one. */
 export function createTrialReport(runs: readonly TrialRun[]): string {
   const trials = [...new Set(runs.map(({ trial }) => trial))];
-  const header = ['scenario', 'figure', 'Bifröst', 'compared with', 'ratio or difference'];
-  const rows = trials.flatMap((trial) => createRows(trial, runs));
   const notes = trials.flatMap(({ title, note }) =>
     note === undefined ? [] : `${title}: ${note}`,
   );
-  return [markdownTable(header, rows), ...(notes.length === 0 ? [] : [notes.join('\n')])].join(
-    '\n\n',
-  );
+  return [createTrialTable(runs), ...(notes.length === 0 ? [] : [notes.join('\n')])].join('\n\n');
 }

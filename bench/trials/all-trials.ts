@@ -14,6 +14,7 @@ import { keptChannelsTrial } from './kept-channels-trial.ts';
 import { publisherTrial } from './publisher-trial.ts';
 import { recoveryTrial } from './recovery-trial.ts';
 import { redisTrial } from './redis-trial.ts';
+import { scaleTrial } from './scale-trial.ts';
 import type { Trial } from './trial.ts';
 
 /** In the order of the report. */
@@ -34,4 +35,5 @@ export const trials: readonly Trial[] = [
   jitterTrial,
   restartTrial,
   rollingTrial,
+  scaleTrial,
 ];

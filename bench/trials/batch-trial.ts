@@ -55,8 +55,9 @@ async function measure(form: Form, { warmUp, measured }: Counts): Promise<Figure
 
 /** A broadcast that travels with others costs less than one of its own. */
 export const batchTrial = trial('batch', `batches of ${BATCH_SIZE}, 1 in flight`, {
+  fullSeconds: 15,
   full: { warmUp: 10_000, measured: 50_000 },
-  quick: { warmUp: 1_000, measured: 5_000 },
+  quick: { warmUp: 500, measured: 2_500 },
   maxConnections: () => MANY_SUBSCRIBERS,
   variants: [
     { name: 'batch', title: 'batches', measure: (counts) => measure(batches, counts) },

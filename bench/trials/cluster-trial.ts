@@ -42,7 +42,7 @@ function measure(setup: ServerSetup, counts: Counts): Promise<Figures> {
 /** Two workers do together what one process does alone. */
 export const clusterTrial = trial('cluster', '1 → 1,000, 16 in flight, two workers', {
   full: { warmUp: 200, measured: 1_000 },
-  quick: { warmUp: 64, measured: 160 },
+  quick: { warmUp: 32, measured: 64 },
   maxConnections: () => SUBSCRIBERS,
   variants: [
     setupVariant('cluster', twoWorkers, measure),

@@ -81,7 +81,7 @@ export const compressionMemoryTrial = trial(
   'connections that compress both ways',
   {
     full: { warmUp: 500, measured: 5_000 },
-    quick: { warmUp: 100, measured: 400 },
+    quick: { warmUp: 50, measured: 200 },
     maxConnections: ({ warmUp, measured }) => warmUp + measured,
     variants: [
       setupVariant('bifrost', compressing, measureMemory),

@@ -69,10 +69,12 @@ async function measure(deploy: Deploy, { measured, speed = 1 }: Counts): Promise
 }
 
 const COMMON = {
+  fullSeconds: 60,
   full: { warmUp: 0, measured: 2_000 },
   quick: { warmUp: 0, measured: 200, speed: 10 },
   maxConnections: ({ measured }: Counts) => measured,
   isMeasuredOnce: true,
+  mostlyWaits: true,
   rows: [
     { title: 'received by positioned clients, %', figure: 'receivedPercent' },
     { title: 'received by plain clients, %', figure: 'plainReceivedPercent' },

@@ -1,11 +1,10 @@
 // Loaded into a server before its own code. At each SIGUSR2 it writes the event loop delay since the last one to stderr,
-// as a line of JSON.
+// as a line of JSON. Nothing is measured before the first.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 const NANOSECONDS_PER_MS = 1e6;
 
 const histogram = monitorEventLoopDelay({ resolution: 1 });
-histogram.enable();
 
 process.on('SIGUSR2', () => {
   const delay = {
@@ -15,4 +14,5 @@ process.on('SIGUSR2', () => {
   };
   process.stderr.write(`${JSON.stringify(delay)}\n`);
   histogram.reset();
+  histogram.enable();
 });

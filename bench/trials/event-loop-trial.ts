@@ -1,10 +1,10 @@
-import { once } from 'node:events';
+import { on } from 'node:events';
 import type { Readable } from 'node:stream';
 import type { ServerProcess } from '../../test/support/server-process.ts';
 import { bifrostCommand } from '../competitors.ts';
 import { type Figures, quantile } from '../figures.ts';
 import { LatencyProbe } from '../latency-probe.ts';
-import { readSecondsWithoutCore } from '../process-stats.ts';
+import { readProcessIds, readSecondsWithoutCore } from '../process-stats.ts';
 import type { Counts } from '../scenarios.ts';
 import { SubscriberGroup } from '../subscriber-group.ts';
 import { type ServerSetup, withTestbed } from '../testbed.ts';
@@ -21,12 +21,31 @@ interface EventLoopDelay {
   readonly maxMs: number;
 }
 
-/** The event loop delay of a server with `event-loop-delay-probe.js` since the last call. */
-export async function takeEventLoopDelay({ child }: ServerProcess): Promise<EventLoopDelay> {
-  const written = once(child.stderr as Readable, 'data');
-  child.kill('SIGUSR2');
-  const [line] = await written;
-  return JSON.parse(String(line)) as EventLoopDelay;
+const PROBE_TIMEOUT_MS = 10_000;
+
+/** The event loop delay of each process of a server with `event-loop-delay-probe.js` since the last call. */
+export async function takeEventLoopDelays({
+  child,
+  pid,
+}: ServerProcess): Promise<readonly EventLoopDelay[]> {
+  const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
+  const chunks = on(child.stderr as Readable, 'data', { signal });
+  const pids = readProcessIds(pid);
+  for (const member of pids) process.kill(member, 'SIGUSR2');
+  let text = '';
+  for await (const [chunk] of chunks) {
+    text += chunk;
+    const lines = text.split('\n').slice(0, -1);
+    if (lines.length >= pids.length) return lines.map((line) => JSON.parse(line));
+  }
+  throw new Error('The server has closed stderr');
+}
+
+/** The event loop delay of a server of one process, likewise. */
+export async function takeEventLoopDelay(server: ServerProcess): Promise<EventLoopDelay> {
+  const [delay] = await takeEventLoopDelays(server);
+  if (delay === undefined) throw new Error('The server has no process');
+  return delay;
 }
 
 /** Starts this server with `event-loop-delay-probe.js`. */
@@ -72,8 +91,9 @@ function measure(setup: ServerSetup, counts: Counts): Promise<Figures> {
 
 /** While broadcasts go to many subscribers, other requests do not wait for long. */
 export const eventLoopTrial = trial('loop', '1 → 10,000, 4 in flight', {
+  fullSeconds: 30,
   full: { warmUp: 40, measured: 200 },
-  quick: { warmUp: 10, measured: 40 },
+  quick: { warmUp: 2, measured: 8 },
   maxConnections: () => SUBSCRIBERS,
   variants: [setupVariant('bifrost', bifrost, measure)],
   rows: [

@@ -33,7 +33,7 @@ function cpuRow(baseline: string): TrialRow {
 
 const TO_MANY = {
   full: { warmUp: 150, measured: 300 },
-  quick: { warmUp: 10, measured: 40 },
+  quick: { warmUp: 5, measured: 20 },
   maxConnections: () => MANY_SUBSCRIBERS,
 } as const;
 
@@ -50,7 +50,7 @@ export const historyTrial = trial('history', 'history, 1 → 1,000, 1 in flight'
 /** What it costs to keep what was said, when it goes to one. */
 export const historyToOneTrial = trial('history-1', 'history, 1 → 1, 1 in flight', {
   full: { warmUp: 6_000, measured: 8_000 },
-  quick: { warmUp: 300, measured: 600 },
+  quick: { warmUp: 100, measured: 300 },
   maxConnections: () => 1,
   variants: [setupVariant('memory', keeping, toOne), setupVariant('off', off, toOne)],
   rows: [cpuRow('off')],
@@ -73,7 +73,7 @@ function measureMemory(setup: ServerSetup, counts: Counts): Promise<Figures> {
 /** A connection takes no more memory for being able to come back. */
 export const idleMemoryTrial = trial('idle', 'connections that stay', {
   full: { warmUp: 1_000, measured: 10_000 },
-  quick: { warmUp: 200, measured: 1_000 },
+  quick: { warmUp: 100, measured: 500 },
   maxConnections: ({ warmUp, measured }) => warmUp + measured,
   variants: [
     setupVariant('positioned', positioned, measureMemory),

@@ -56,10 +56,12 @@ const OTHERS = ['plain', 'socket.io-recovery', 'socket.io', 'ws'] as const;
 
 /** Clients on a bad network: how much of what was said reaches them. */
 export const jitterTrial = trial('jitter', 'connections cut at random, one broadcast a second', {
+  fullSeconds: 140,
   full: { warmUp: 0, measured: 10_000 },
   quick: { warmUp: 0, measured: 500, speed: 10 },
   maxConnections: ({ measured }) => measured,
   isMeasuredOnce: true,
+  mostlyWaits: true,
   variants: [
     variant('positioned', 'positioned', bifrostSetup('positioned clients', { env: HISTORY_ENV })),
     variant('plain', 'plain', bifrostSetup('plain clients of Bifröst', { env: HISTORY_ENV })),

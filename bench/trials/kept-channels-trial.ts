@@ -65,6 +65,7 @@ export const keptChannelsTrial = trial(
   'channels',
   `channels with one kept message of ${MESSAGE_BYTES} bytes`,
   {
+    fullSeconds: 45,
     full: { warmUp: 100_000, measured: 1_000_000 },
     quick: { warmUp: 10_000, measured: 20_000 },
     maxConnections: () => 0,

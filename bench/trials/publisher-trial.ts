@@ -57,7 +57,7 @@ function appVariant(name: string, title: string, method: SendingMethod): TrialVa
     name,
     title,
     async measure(counts) {
-      const { child, call } = startLoadGenerator<AppProcedures>('./load/app-process.ts');
+      const { child, call } = startLoadGenerator<AppProcedures>('app-process');
       try {
         return await measure(
           bifrostSetup(title),
@@ -102,7 +102,7 @@ const SIXTY_FOUR = '64-at-once';
 /** A program that has a message for each of many users. */
 export const publisherTrial = trial('publisher', 'a program sends each user a message', {
   full: { warmUp: 1_000, measured: 10_000 },
-  quick: { warmUp: 200, measured: 1_000 },
+  quick: { warmUp: 100, measured: 400 },
   maxConnections: ({ measured }) => measured,
   variants: [
     appVariant('publisher', 'the publisher', { kind: 'publisher' }),

@@ -48,9 +48,7 @@ async function measureServer(
   missed: Missed,
   clients: number,
 ): Promise<Figures> {
-  const { child, call } = startLoadGenerator<ReconnectingProcedures>(
-    './load/reconnecting-process.ts',
-  );
+  const { child, call } = startLoadGenerator<ReconnectingProcedures>('reconnecting-process');
   try {
     const channel = missed.isOwn ? {} : { channel: 'bench' };
     const common = { session: 'positioned', ports: [port], timeoutMs: TIMEOUT_MS } as const;
@@ -117,8 +115,9 @@ export const recoveryTrial = trial(
   'recovery',
   `clients come back within a second, each with ${MISSED} missed messages`,
   {
+    fullSeconds: 15,
     full: { warmUp: 0, measured: 2_000 },
-    quick: { warmUp: 0, measured: 300 },
+    quick: { warmUp: 0, measured: 100 },
     maxConnections: ({ measured }) => measured,
     variants: [
       variant('own', 'a channel each, 128 bytes', { isOwn: true, messageBytes: 128 }),

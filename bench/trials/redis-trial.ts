@@ -28,7 +28,7 @@ function measure(setup: ServerSetup, { warmUp, measured }: Counts): Promise<Figu
 /** Two nodes do together what one process does alone. */
 export const redisTrial = trial('redis', '1 → 1,000, 16 in flight, two nodes and Redis', {
   full: { warmUp: 200, measured: 1_000 },
-  quick: { warmUp: 64, measured: 160 },
+  quick: { warmUp: 32, measured: 64 },
   maxConnections: () => SUBSCRIBERS,
   missingRequirement: () => (redisVersion === undefined ? 'redis-server' : undefined),
   variants: [

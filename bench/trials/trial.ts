@@ -33,15 +33,17 @@ export interface TrialRow {
 /** A scenario that holds this server to a limit, or compares it with itself or one other under other settings. */
 export interface Trial extends ScenarioBase {
   readonly kind: 'trial';
-  /** How many connections are open at the same time, at most. */
+  /** How many connections a process has open at the same time, at most. */
   maxConnections(counts: Counts): number;
   /** What this machine lacks, undefined when nothing. */
-  missingRequirement?(): string | undefined;
+  missingRequirement?(counts: Counts): string | undefined;
   /**
    * True when a run takes minutes, and its figures do not depend on how fast the machine is: how many messages arrive, how
-   * much memory they take. It is measured in the first round only, with `--quick` while others of this kind are.
+   * much memory they take. It is measured in the first round only.
    */
   readonly isMeasuredOnce?: boolean;
+  /** True when a run hardly needs a core. With `--quick`, those of all such trials are made at the same time. */
+  readonly mostlyWaits?: boolean;
   /** Measured one after another in every round. The report is about the first. */
   readonly variants: readonly [TrialVariant, ...TrialVariant[]];
   readonly rows: readonly TrialRow[];

@@ -77,8 +77,9 @@ export function startRpcChild<P extends Procedures>(
   file: URL,
   launcher: readonly string[] = [],
 ): RpcChild<P> {
-  // The same flags as this process, which may need some to run TypeScript.
-  const node = [process.execPath, ...process.execArgv, fileURLToPath(file)];
+  // To run TypeScript, this process may need flags, and so does the child.
+  const flags = file.pathname.endsWith('.ts') ? process.execArgv : [];
+  const node = [process.execPath, ...flags, fileURLToPath(file)];
   const [command = '', ...args] = [...launcher, ...node];
   const child = spawn(command, args, {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
