@@ -30,6 +30,8 @@ export interface ServerOptions {
   readonly onBroadcast?: LocalBrokerOptions['onPublished'];
   /** Creates the function that reads the metrics of all processes of this machine. */
   readonly createMetricsReader?: ((registry: Registry) => () => Promise<string>) | undefined;
+  /** With this key in its query string a request sees the playground; never in production, and needless in development. */
+  readonly playgroundKey?: string | undefined;
   /** How many lines of the log could not be written so far. */
   readonly droppedLines?: () => number;
 }

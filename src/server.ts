@@ -18,6 +18,8 @@ import { acceptUpgrades } from './websocket/upgrade.ts';
 
 /** A server made from a configuration. It binds nothing before `listen`. */
 export interface Server {
+  /** How many websockets are open or being closed. */
+  readonly openConnections: number;
   /** Resolves to the bound address, or to undefined if the server was closed first. Rejects when it cannot bind. */
   listen(): Promise<AddressInfo | undefined>;
   /**
@@ -34,7 +36,7 @@ export interface Server {
 export function createServer(config: Config, log: Log, options: ServerOptions = {}): Server {
   const parts = createParts(config, log, options);
   const { broker, connections, descriptors, history, replays } = parts;
-  const routes = createRoutes(parts, options.createMetricsReader);
+  const routes = createRoutes(parts, options);
   const listener = createListener(config, createRouter(routes, log));
   const { httpServer } = listener;
   acceptUpgrades(httpServer, {
@@ -50,6 +52,9 @@ export function createServer(config: Config, log: Log, options: ServerOptions = 
   let closing: Promise<void> | undefined;
 
   return {
+    get openConnections() {
+      return connections.all.size;
+    },
     async listen() {
       if (closing !== undefined) return undefined;
       const { host, port } = config;

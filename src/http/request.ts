@@ -11,6 +11,12 @@ export function pathOf(request: IncomingMessage): string {
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path || '/';
 }
 
+/** The query string of a request, without its question mark; empty if it has none. */
+export function queryOf({ url = '' }: IncomingMessage): string {
+  const start = url.indexOf('?');
+  return start === -1 ? '' : url.slice(start + 1);
+}
+
 /**
  * Throws unless the request has exactly one `Host` field (RFC 9112 §3.2); HTTP/1.0 may have none.
  * Node's own check answers without a body and accepts two fields.

@@ -18,14 +18,29 @@ export type Respond = (answer: Reply | Error) => void;
  */
 export type Handler = (request: IncomingMessage, respond: Respond) => undefined;
 
-/** Path → method → handler. */
-type RouteTable = ReadonlyMap<string, ReadonlyMap<string, Handler>>;
+/** What a server answers. */
+export interface Routes {
+  /** By method and path: `'GET /info.json'`. */
+  readonly handlers: Readonly<Record<string, Handler>>;
+  /**
+   * By path: whether it is hidden from a request, which is then answered like one to an unknown path, whatever its
+   * method. A path that is not among them is hidden from nobody.
+   */
+  readonly hidden?: Readonly<Record<string, (request: IncomingMessage) => boolean>>;
+}
+
+interface Path {
+  readonly handlers: Map<string, Handler>;
+  readonly isHidden: ((request: IncomingMessage) => boolean) | undefined;
+}
+
+type RouteTable = ReadonlyMap<string, Path>;
 
 /**
- * Makes the request listener of a table `'METHOD /path'` → handler. HEAD is answered as GET without a body,
- * an unknown path with 404, a known path under another method with 405.
+ * Makes the request listener of these routes. HEAD is answered as GET without a body, an unknown path with 404, a known
+ * path under another method with 405.
  */
-export function createRouter(routes: Readonly<Record<string, Handler>>, log: Log): RequestListener {
+export function createRouter(routes: Routes, log: Log): RequestListener {
   const table = createTable(routes);
   return (request, response) => {
     // Without listeners a reset connection would end the process.
@@ -44,25 +59,25 @@ export function createRouter(routes: Readonly<Record<string, Handler>>, log: Log
   };
 }
 
-function createTable(routes: Readonly<Record<string, Handler>>): RouteTable {
-  const table = new Map<string, Map<string, Handler>>();
-  for (const [route, handler] of Object.entries(routes)) {
-    const [method = '', path = ''] = route.split(' ');
-    const handlers = table.get(path) ?? new Map<string, Handler>();
-    handlers.set(method, handler);
-    if (method === 'GET') handlers.set('HEAD', handler);
-    table.set(path, handlers);
+function createTable({ handlers, hidden = {} }: Routes): RouteTable {
+  const table = new Map<string, Path>();
+  for (const [route, handler] of Object.entries(handlers)) {
+    const [method = '', name = ''] = route.split(' ');
+    const path = table.get(name) ?? { handlers: new Map(), isHidden: hidden[name] };
+    path.handlers.set(method, handler);
+    if (method === 'GET') path.handlers.set('HEAD', handler);
+    table.set(name, path);
   }
   return table;
 }
 
 function findHandler(table: RouteTable, request: IncomingMessage): Handler {
-  const handlers = table.get(pathOf(request));
-  if (handlers === undefined) throw new HttpError(404, 'Not found');
+  const path = table.get(pathOf(request));
+  if (path === undefined || path.isHidden?.(request)) throw new HttpError(404, 'Not found');
 
-  const handler = handlers.get(request.method ?? '');
+  const handler = path.handlers.get(request.method ?? '');
   if (handler === undefined) {
-    throw new HttpError(405, 'Method not allowed', { Allow: [...handlers.keys()].join(', ') });
+    throw new HttpError(405, 'Method not allowed', { Allow: [...path.handlers.keys()].join(', ') });
   }
   return handler;
 }

@@ -19,16 +19,17 @@ const SCRIPTS = ['page', 'log', 'server', 'connection', 'token', 'client', 'main
 );
 
 /**
- * The playground: a page to try the server with, and an endpoint that signs any claims.
- * For development only: whoever can reach these routes can subscribe and broadcast to every channel.
+ * The playground: a page to try the server with, and an endpoint that signs any claims. Whoever can reach these routes
+ * can subscribe and broadcast to every channel. So they are for development, or hidden from whoever lacks a key.
  */
 export function playgroundRoutes(
   config: Config,
   bodies: BodyReader,
+  isHidden: boolean,
 ): Readonly<Record<string, Handler>> {
   return {
     'GET /test': pageHandler(playgroundPage()),
-    'POST /test/token': mintHandler(config, bodies),
+    'POST /test/token': mintHandler(config, bodies, isHidden),
   };
 }
 
@@ -44,10 +45,11 @@ function playgroundPage(): Page {
 }
 
 /** `POST /test/token`: `{"claims":{…}}` → `{"token":"…"}`, good for a minute unless the claims have their own `exp`. */
-function mintHandler(config: Config, bodies: BodyReader): Handler {
+function mintHandler(config: Config, bodies: BodyReader, isHidden: boolean): Handler {
   const key = createSecretKey(config.jwtSecret, 'utf8');
   return (request, respond) => {
-    refuseForeignPages(request, config);
+    // A page of a stranger does not know the key.
+    if (!isHidden) refuseForeignPages(request, config);
     bodies.read(request, {
       receive: (body) => respond(mint(body, key)),
       fail: respond,
