@@ -5,11 +5,18 @@ import { tickIntervalMs } from './broker/history.ts';
 import { type HistoryFile, restoreHistory } from './broker/history-file/history-file.ts';
 import { MemoryHistory } from './broker/history-memory.ts';
 import { ForkedWorker } from './cluster/forked-worker.ts';
-import { EXIT_UNUSABLE, type FromWorker, maxWaitingBytes, type Order } from './cluster/messages.ts';
+import {
+  EXIT_UNUSABLE,
+  type FromWorker,
+  maxWaitingBytes,
+  type Order,
+  PLAYGROUND_KEY_VARIABLE,
+} from './cluster/messages.ts';
 import { MetricsSurvey } from './cluster/metrics-survey.ts';
 import { RestartBackoff } from './cluster/restart-backoff.ts';
 import { TopicRouter } from './cluster/topic-router.ts';
 import type { Config } from './config/config.ts';
+import type { Stop } from './start/stop.ts';
 import { createHistoryRegistry } from './telemetry/history-metrics.ts';
 import type { Log } from './telemetry/log.ts';
 
@@ -18,9 +25,17 @@ export interface PrimaryOptions {
   readonly config: Config;
   /** The whole environment of the workers. */
   readonly env: Readonly<Record<string, string>>;
+  /** What opens the playground of every worker; undefined if nothing does. */
+  readonly playgroundKey: string | undefined;
   /** Ends the workers and then this process. */
-  readonly stop: AbortController;
+  readonly stop: Stop;
   readonly log: Log;
+  /** Called whenever a worker has begun to listen. */
+  onListening(port: number): void;
+  /** Called again and again during a drain on a terminal, with the websockets of all workers. */
+  onConnectionsLeft(count: number): void;
+  /** Called once, before this process ends because no worker can run with this configuration. */
+  onUnusable(reason: string): void;
 }
 
 /** How long after the drain window a worker may take to exit: requests in flight have 2 s, the log has 1 s. */
@@ -40,12 +55,9 @@ export async function runPrimary(options: PrimaryOptions): Promise<void> {
   let primary: Primary | undefined;
 
   stop.signal.addEventListener('abort', () => primary?.drain(), { once: true });
-  process.once('SIGINT', () => {
-    process.once('SIGINT', () => {
-      for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL');
-      process.kill(process.pid, 'SIGINT');
-    });
-  });
+  stop.beforeEnd = () => {
+    for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill('SIGKILL');
+  };
   // Without a certificate SIGHUP keeps its default and ends this process, as it ends a single process.
   if (config.tls !== undefined) process.on('SIGHUP', () => primary?.order('renew certificate'));
   const historyFile = await restoreHistory(config, log);
@@ -55,19 +67,23 @@ export async function runPrimary(options: PrimaryOptions): Promise<void> {
 }
 
 class Primary {
+  readonly #options: PrimaryOptions;
   readonly #config: Config;
-  readonly #env: Readonly<Record<string, string>>;
-  readonly #stop: AbortController;
+  readonly #stop: Stop;
   readonly #log: Log;
   readonly #workers = new Set<ForkedWorker>();
   readonly #topics: TopicRouter<ForkedWorker>;
   readonly #metrics: MetricsSurvey;
   readonly #historyFile: HistoryFile | undefined;
   readonly #backoff = new RestartBackoff();
+  /** What workers that drain have told last. */
+  readonly #connectionsLeft = new Map<ForkedWorker, number>();
+  #isUnusable = false;
 
-  constructor({ config, env, stop, log }: PrimaryOptions, historyFile: HistoryFile | undefined) {
+  constructor(options: PrimaryOptions, historyFile: HistoryFile | undefined) {
+    const { config, stop, log } = options;
+    this.#options = options;
     this.#config = config;
-    this.#env = env;
     this.#stop = stop;
     this.#log = log;
     this.#historyFile = historyFile;
@@ -87,9 +103,10 @@ class Primary {
   }
 
   fork(): void {
+    const { env, playgroundKey = '' } = this.#options;
     let forked: Worker;
     try {
-      forked = cluster.fork(this.#env);
+      forked = cluster.fork({ ...env, [PLAYGROUND_KEY_VARIABLE]: playgroundKey });
     } catch (error) {
       this.#log.error({ err: error }, 'worker could not be started, retrying');
       this.#forkLater(0);
@@ -104,7 +121,10 @@ class Primary {
       if (worker.pid === undefined) this.#replace(worker, { code: null, signal: null });
     });
     // The port is bound. Whatever this worker is sent from now on, its broadcasts come after this.
-    forked.on('listening', () => this.#claimHistory());
+    forked.on('listening', ({ port }) => {
+      this.#claimHistory();
+      this.#options.onListening(port);
+    });
     forked.on('exit', (code, signal) => this.#replace(worker, { code, signal }));
   }
 
@@ -142,7 +162,23 @@ class Primary {
             this.#log.error({ err: error }, 'metrics of the workers could not be added up'),
         );
         return;
+      case 'connections left':
+        this.#connectionsLeft.set(worker, message.count);
+        this.#reportConnectionsLeft();
+        return;
+      case 'unusable':
+        // Every worker says the same.
+        if (!this.#isUnusable) this.#options.onUnusable(message.reason);
+        this.#isUnusable = true;
+        return;
     }
+  }
+
+  /** Does nothing before each worker that is left has told how many it has. */
+  #reportConnectionsLeft(): void {
+    const counts = [...this.#connectionsLeft.values()];
+    if (counts.length < this.#workers.size) return;
+    this.#options.onConnectionsLeft(counts.reduce((total, count) => total + count, 0));
   }
 
   #claimHistory(): void {
@@ -158,6 +194,7 @@ class Primary {
 
   #replace(worker: ForkedWorker, how: { code: number | null; signal: string | null }): void {
     this.#workers.delete(worker);
+    this.#connectionsLeft.delete(worker);
     this.#topics.forget(worker);
     this.#metrics.forget(worker);
     if (this.#stop.signal.aborted) {

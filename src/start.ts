@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Bus } from './broker/bus.ts';
 import { restoreHistory } from './broker/history-file/history-file.ts';
-import { EXIT_UNUSABLE, maxWaitingBytes } from './cluster/messages.ts';
+import { EXIT_UNUSABLE, maxWaitingBytes, PLAYGROUND_KEY_VARIABLE } from './cluster/messages.ts';
 import {
   createClusterMetrics,
   createWorkerBus,
@@ -10,143 +9,151 @@ import {
   executeOrders,
   ignoreSignals,
   isWorker,
+  sendConnectionsLeft,
+  sendUnusable,
 } from './cluster/worker.ts';
 import { runPrimary } from './cluster.ts';
 import { type Config, ConfigError, loadConfig } from './config/config.ts';
 import { describeConfig } from './config/describe-config.ts';
-import { createDevelopmentSecret } from './config/development-secret.ts';
 import { type Environment, readEnvironment } from './config/environment.ts';
 import { isProduction } from './config/node-env.ts';
 import { VERSION } from './config/version.ts';
 import { environmentWarnings, unsafeSettings } from './config/warnings.ts';
-import { createServer } from './server.ts';
-import { LineWriter } from './telemetry/line-writer.ts';
+import { createPlaygroundKey } from './pages/playground-key.ts';
+import { createServer, type Server } from './server.ts';
+import { reportFailure, reportInvalidConfig } from './start/failure.ts';
+import { output } from './start/output.ts';
+import { ensureSecret } from './start/secret.ts';
+import { listenForStop, type Stop } from './start/stop.ts';
+import { Terminal } from './start/terminal.ts';
 import { createLog, type Log } from './telemetry/log.ts';
 
-const SECRET_ADVICE =
-  'set JWT_SECRET to what "npx --no-install bifrost secret" prints, and give your app servers the same';
+/** The levels of the log at which a terminal shows more than warnings. */
+const TALKATIVE_LEVELS = ['info', 'debug', 'trace'];
+/** How often a terminal is told how many websockets are left. */
+const REPORT_INTERVAL_MS = 1_000;
 
-const DOTENV_PATH = resolve('.env');
-
-/** How long lines that are not written yet may delay the exit. */
-const FLUSH_TIMEOUT_MS = 1_000;
-
-const output = new LineWriter(process.stdout);
-/** Created with the first error. */
-let errors: LineWriter | undefined;
-
-function writeError(text: string): void {
-  errors ??= new LineWriter(process.stderr);
-  errors.write(`${text}\n`);
+/** What this process has found out about itself. */
+interface Program {
+  readonly config: Config;
+  readonly log: Log;
+  /** Undefined in a worker, which stops when its primary tells it to. */
+  readonly stop: Stop | undefined;
+  /** True if standard output is a terminal, outside production. */
+  readonly isOnTerminal: boolean;
+  /** Whom the process talks to; undefined in a worker, and where nobody listens. */
+  readonly terminal: Terminal | undefined;
+  /** What opens the playground; undefined if nothing does, or nothing is needed. */
+  readonly playgroundKey: string | undefined;
 }
 
-process.once('exit', () => {
-  const deadline = performance.now() + FLUSH_TIMEOUT_MS;
-  output.finish(deadline);
-  errors?.finish(deadline);
-});
-
-/**
- * Outside production, creates a missing JWT_SECRET and keeps it in `.env`. Returns a notice about it for the operator;
- * undefined if nothing was created.
- */
-function ensureSecret({ variables: env, problems }: Environment): string | undefined {
-  if (env['JWT_SECRET'] || isProduction(env['NODE_ENV'])) return undefined;
-  if (problems.length > 0) {
-    // The unusable .env may contain a secret. A placeholder keeps the list of problems from saying that it is missing;
-    // the start fails, so it is never used.
-    env['JWT_SECRET'] = randomBytes(64).toString('hex');
-    return undefined;
-  }
-  try {
-    env['JWT_SECRET'] = createDevelopmentSecret(DOTENV_PATH);
-    return `JWT_SECRET was not set: a random one is now in ${DOTENV_PATH}`;
-  } catch (error) {
-    return `JWT_SECRET was not set, and ${DOTENV_PATH} cannot be written: ${(error as Error).message}`;
-  }
-}
-
-/** Reports why the server does not start: in production as one log line, otherwise as text, one line per problem. */
-async function reportInvalidConfig(
-  error: ConfigError,
-  env: Readonly<Record<string, string>>,
-  notice: string | undefined,
-): Promise<void> {
-  process.exitCode = 1;
-  const warnings = environmentWarnings(env);
-  const advice = env['JWT_SECRET'] ? undefined : SECRET_ADVICE;
-  if (isProduction(env['NODE_ENV'])) {
-    // LOG_LEVEL is not used here: it may be the invalid setting, or "silent".
-    const log = await createLog({ level: 'fatal', pretty: false }, output);
-    log.fatal({ problems: error.problems, warnings, advice }, 'Invalid configuration');
-    return;
-  }
-  if (notice !== undefined) writeError(notice);
-  writeError(error.message);
-  for (const warning of warnings) writeError(`Warning: ${warning}`);
-  if (advice !== undefined) writeError(`Please ${advice}`);
-}
+/** As far as it is known: that of `.env` counts too. */
+let nodeEnv = process.env['NODE_ENV'];
 
 async function main(): Promise<void> {
-  const stop = listenForStop();
+  if (isWorker) ignoreSignals();
+  const stop = isWorker ? undefined : listenForStop();
+  const dotenvPath = resolve('.env');
   // A worker's environment comes whole from its primary. It does not read .env, which may have changed since.
-  const environment = readEnvironment(process.env, isWorker ? undefined : DOTENV_PATH);
-  const { variables: env, problems } = environment;
-  const notice = ensureSecret(environment);
-  let config: Config;
-  try {
-    config = loadConfig(env, problems);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    await reportInvalidConfig(error, env, notice);
+  const environment = readEnvironment(process.env, isWorker ? undefined : dotenvPath);
+  const { variables: env } = environment;
+  nodeEnv = env['NODE_ENV'];
+  const secretNotice = ensureSecret(environment, dotenvPath);
+  const config = await loadOrReport(environment, secretNotice);
+  if (config === undefined) return;
+
+  const isOnTerminal = !config.production && process.stdout.isTTY;
+  const log = await createProgramLog(config, isOnTerminal);
+  if (stop === undefined) {
+    const playgroundKey = process.env[PLAYGROUND_KEY_VARIABLE] || undefined;
+    await serve({ config, log, stop, isOnTerminal, terminal: undefined, playgroundKey });
     return;
   }
+  if (stop.signal.aborted) return;
 
-  const pretty = !config.production && process.stdout.isTTY;
-  const log = await createLog({ level: config.logLevel, pretty }, output);
+  const hasListener = isOnTerminal && TALKATIVE_LEVELS.includes(config.logLevel);
+  const playgroundKey = hasListener && !config.development ? createPlaygroundKey() : undefined;
+  const secretFile = secretNotice === undefined ? undefined : dotenvPath;
+  const terminal = hasListener
+    ? new Terminal({ config, env, playgroundKey, secretFile })
+    : undefined;
+  if (terminal === undefined && secretNotice !== undefined) log.warn(secretNotice);
+  for (const warning of [...environmentWarnings(env), ...unsafeSettings(config)]) log.warn(warning);
+  const program = { config, log, stop, isOnTerminal, terminal, playgroundKey };
+  if (config.processes === 1) await serve(program);
+  else await runWorkers(program, env, stop);
+}
+
+/** Resolves to undefined when there is no usable configuration: the operator has been told why, and the program ends. */
+async function loadOrReport(
+  { variables, problems }: Environment,
+  secretNotice: string | undefined,
+): Promise<Config | undefined> {
+  try {
+    return loadConfig(variables, problems);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.exitCode = 1;
+    await reportInvalidConfig(error, variables, secretNotice);
+    return undefined;
+  }
+}
+
+async function createProgramLog({ logLevel }: Config, isOnTerminal: boolean): Promise<Log> {
+  // On a terminal the workers leave the talking to the first process, unless more is asked for.
+  const level = isWorker && isOnTerminal && logLevel === 'info' ? 'warn' : logLevel;
+  const log = await createLog({ level, pretty: isOnTerminal }, output);
   // Node's own listener writes warnings to standard error synchronously: a reader that has stopped reading would block
   // the process.
   process.removeAllListeners('warning').on('warning', ({ name, message }) => {
     log.warn({ name }, message);
   });
-  if (stop.signal.aborted) return;
-  if (!isWorker) {
-    if (notice !== undefined) log.warn(notice);
-    for (const warning of [...environmentWarnings(env), ...unsafeSettings(config)]) {
-      log.warn(warning);
-    }
-    if (config.processes > 1) {
-      await runPrimary({ config, env, stop, log });
-      return;
-    }
-  }
+  return log;
+}
 
-  await serve(config, log, stop.signal);
+/** Serves from worker processes until `stop` is aborted. */
+async function runWorkers(
+  { config, log, terminal, playgroundKey }: Program,
+  env: Readonly<Record<string, string>>,
+  stop: Stop,
+): Promise<void> {
+  await runPrimary({
+    config,
+    env,
+    playgroundKey,
+    stop,
+    log,
+    onListening: (port) => terminal?.greet(port),
+    onConnectionsLeft: (count) => terminal?.reportConnectionsLeft(count),
+    onUnusable: (reason) => void reportFailure(config.production, reason),
+  });
 }
 
 /** Serves from this process until `stop` is aborted or, in a worker, until the primary orders a drain. */
-async function serve(config: Config, log: Log, stop: AbortSignal): Promise<void> {
+async function serve(program: Program): Promise<void> {
+  const { config, log, stop, terminal, playgroundKey } = program;
   // Listens for SIGHUP before the server has read the certificate: the signal would end the process.
   let renewCertificate = () => {};
   if (config.tls !== undefined && !isWorker) process.on('SIGHUP', () => renewCertificate());
 
   const bus = await createBus(config, log, (reason) => {
-    log.fatal(reason);
-    setFailureExitCode();
+    reportUnusable(config, reason);
     void server.close().then(disconnect);
   });
   // With WEB_CONCURRENCY the history is the primary's.
   const historyFile = isWorker ? undefined : await restoreHistory(config, log);
-  if (stop.aborted) return;
+  if (stop?.signal.aborted) return;
   const server = createServer(config, log, {
     bus,
     history: historyFile?.history,
     droppedLines: () => output.dropped,
     createMetricsReader: isWorker ? createClusterMetrics : undefined,
+    playgroundKey,
   });
   renewCertificate = () => server.renewCertificate();
-  if (isWorker) executeOrders(server);
-  else stop.addEventListener('abort', () => void server.close().then(() => historyFile?.save()));
+  const close = () => closeServer(server, program);
+  if (stop === undefined) executeOrders({ close, renewCertificate });
+  else stop.signal.addEventListener('abort', () => void close().then(() => historyFile?.save()));
 
   try {
     const bound = await server.listen();
@@ -155,14 +162,34 @@ async function serve(config: Config, log: Log, stop: AbortSignal): Promise<void>
     // Nothing is accepted before this turn of the event loop ends.
     historyFile?.claim();
     const { address, port } = bound;
-    log.info(
+    log[program.isOnTerminal ? 'debug' : 'info'](
       { version: VERSION, ...describeConfig(config), address, port },
       `Bifröst listens on ${address} port ${port}`,
     );
+    terminal?.greet(port);
   } catch (error) {
-    writeError(`Cannot listen on port ${config.port}: ${(error as Error).message}`);
-    setFailureExitCode();
+    reportUnusable(config, describeListenError(config.port, error as NodeJS.ErrnoException));
     disconnect();
+  }
+}
+
+/** Closes the server and resolves when it has closed. On a terminal it tells again and again how many are left. */
+async function closeServer(server: Server, program: Program): Promise<void> {
+  const { isOnTerminal, terminal, log } = program;
+  if (!isOnTerminal) return server.close();
+  // The counts take the place of the log's lines about the drain.
+  if (log.level === 'info') log.level = 'warn';
+  const report = () => {
+    const count = server.openConnections;
+    if (isWorker) sendConnectionsLeft(count);
+    else terminal?.reportConnectionsLeft(count);
+  };
+  report();
+  const timer = setInterval(report, REPORT_INTERVAL_MS);
+  try {
+    await server.close();
+  } finally {
+    clearInterval(timer);
   }
 }
 
@@ -185,25 +212,23 @@ async function createBus(
   return new RedisBus({ url, prefix, history, log, onUnusable });
 }
 
-/**
- * Returns a controller that the first SIGTERM or SIGINT aborts. A worker waits for its primary's order instead. Must be
- * called before anything is awaited: a platform may send a signal at any moment, and several times.
- */
-function listenForStop(): AbortController {
-  const stop = new AbortController();
-  if (isWorker) {
-    ignoreSignals();
-  } else {
-    process.on('SIGTERM', () => stop.abort());
-    // A second Ctrl-C ends the process at once, by Node's default.
-    process.once('SIGINT', () => stop.abort());
-  }
-  return stop;
+function describeListenError(port: number, { code, message }: NodeJS.ErrnoException): string {
+  const advice = code === 'EADDRINUSE' ? ' (another program has it: set PORT)' : '';
+  return `Cannot listen on port ${port}: ${message}${advice}`;
 }
 
-/** Sets the exit code for a configuration that cannot work, so that the primary does not start another worker. */
-function setFailureExitCode(): void {
+/** Says why the server cannot run with this configuration. The primary of a worker then ends, and starts no other. */
+function reportUnusable({ production }: Config, reason: string): void {
   process.exitCode = isWorker ? EXIT_UNUSABLE : 1;
+  if (isWorker) sendUnusable(reason);
+  else void reportFailure(production, reason);
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  // Node would print a stack of many lines. What has been started would keep the process alive.
+  if (!isProduction(nodeEnv)) throw error;
+  await reportFailure(true, 'Bifröst could not start', { err: error });
+  process.exit(1);
+}

@@ -15,7 +15,11 @@ export type FromWorker =
   | { readonly kind: 'ready' }
   /** Asks for the metrics of all workers. */
   | { readonly kind: 'metrics request'; readonly id: number }
-  | { readonly kind: 'own metrics'; readonly id: number; readonly metrics: ProcessMetrics };
+  | { readonly kind: 'own metrics'; readonly id: number; readonly metrics: ProcessMetrics }
+  /** The worker drains, and so many of its websockets are left. Told on a terminal only. */
+  | { readonly kind: 'connections left'; readonly count: number }
+  /** The worker cannot run with this configuration, and exits with `EXIT_UNUSABLE`. */
+  | { readonly kind: 'unusable'; readonly reason: string };
 
 /** From the primary to a worker. */
 export type FromPrimary =
@@ -30,6 +34,9 @@ export type FromPrimary =
  * another is useless: the port is taken, or the Redis is unusable.
  */
 export const EXIT_UNUSABLE = 78;
+
+/** Tells a worker what opens the playground; empty if nothing does. Only workers read it. */
+export const PLAYGROUND_KEY_VARIABLE = 'BIFROST_PLAYGROUND_KEY';
 
 const MAX_WAITING_BYTES = 64 * 1_024 * 1_024;
 const MAX_WAITING_MESSAGES = 16;

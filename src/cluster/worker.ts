@@ -112,6 +112,16 @@ export function createClusterMetrics(registry: Registry): () => Promise<string> 
     }));
 }
 
+/** Tells the primary how many websockets of this worker are left while it drains. */
+export function sendConnectionsLeft(count: number): void {
+  sendToPrimary({ kind: 'connections left', count });
+}
+
+/** Tells the primary why no worker can run with this configuration. To be followed by the end of this one. */
+export function sendUnusable(reason: string): void {
+  sendToPrimary({ kind: 'unusable', reason });
+}
+
 async function closeAndDisconnect(server: ControlledServer): Promise<void> {
   await server.close();
   // The message batcher sends what was put in this turn at its end.

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { ConfigError } from '../config/config.ts';
 import { readEnvironment } from '../config/environment.ts';
+import { localUrl } from '../config/local-url.ts';
 import { UsageError } from './command.ts';
 
 /** The server that a command talks to. */
@@ -27,7 +28,7 @@ export function findUrl(env: Readonly<Record<string, string>>, url?: string): st
     return parsed;
   }
   const variable = env['BIFROST_URL'];
-  if (!variable) return localUrl(env);
+  if (!variable) return configuredUrl(env);
   const parsed = parseUrl(variable);
   if (parsed === undefined) throw new Error(`BIFROST_URL ${URL_FORM}`);
   return parsed;
@@ -40,15 +41,12 @@ export function requireSecret(env: Readonly<Record<string, string>>): string {
   return secret;
 }
 
-function localUrl(env: Readonly<Record<string, string>>): string {
-  const { PORT: port = '3000', HOST: host = '', TLS_CERT_FILE: certFile } = env;
+function configuredUrl(env: Readonly<Record<string, string>>): string {
+  const { PORT: port = '3000', HOST: host, TLS_CERT_FILE: certFile } = env;
   if (!/^[1-9]\d*$/.test(port)) {
     throw new Error(`PORT=${port} does not say where the server is: use --url or BIFROST_URL`);
   }
-  // A server bound to one address cannot be reached at another.
-  const isAny = host === '' || host === '0.0.0.0' || host === '::';
-  const name = isAny ? 'localhost' : host.includes(':') ? `[${host}]` : host;
-  return `${certFile ? 'https' : 'http'}://${name}:${port}`;
+  return localUrl(certFile ? 'https' : 'http', host, port);
 }
 
 const HTTP_SCHEMES = new Map([

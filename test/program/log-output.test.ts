@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { FullDisk } from '../support/full-disk.ts';
 import { Pipe } from '../support/outputs.ts';
 import { startProgram, temporaryFolder } from '../support/program.ts';
-import { SECRET } from '../support/tokens.ts';
+import { startOnTerminal } from '../support/terminal.ts';
 import {
   broadcast,
   droppedLines,
@@ -12,7 +12,6 @@ import {
   start,
   startOnFullDisk,
   stop,
-  TERMINAL,
   TOO_MANY,
   write,
 } from './logging-program.ts';
@@ -131,13 +130,9 @@ describe('the log', () => {
   });
 
   it('is coloured on a terminal outside production', async () => {
-    const program = startProgram(
-      await temporaryFolder(),
-      { JWT_SECRET: SECRET, TERM: 'xterm' },
-      { stdin: 'pipe', launcher: TERMINAL },
-    );
-    await program.prints(/listens on/);
-    expect(program.output).toContain('\x1b[32mINFO\x1b[39m: \x1b[36mBifröst listens on');
+    const program = await startOnTerminal({ LOG_LEVEL: 'debug' });
+    await program.prints(/Playground/);
+    expect(program.output).toContain('\x1b[34mDEBUG\x1b[39m: \x1b[36mBifröst listens on');
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FullDisk } from '../support/full-disk.ts';
 import { openFullDevice, Pipe } from '../support/outputs.ts';
+import { CTRL_S, press, TERMINAL } from '../support/terminal.ts';
 import {
   droppedLines,
   type Env,
@@ -9,12 +10,9 @@ import {
   start,
   startOnFullDisk,
   stop,
-  TERMINAL,
   TOO_MANY,
   write,
 } from './logging-program.ts';
-
-const CTRL_S = '\x13';
 
 /** What takes nothing, or at some time takes nothing any more. */
 const OUTPUTS = new Map<string, (env: Env) => Promise<Running>>([
@@ -53,7 +51,7 @@ const OUTPUTS = new Map<string, (env: Env) => Promise<Running>>([
     async (env) => {
       const running = await start(env, { stdin: 'pipe', launcher: TERMINAL });
       const pid = Number((await running.program.prints(/"pid":(\d+)/))[1]);
-      running.program.child.stdin?.write(CTRL_S);
+      press(running.program, CTRL_S);
       return { ...running, pid };
     },
   ],

@@ -26,8 +26,6 @@ export const TOO_MANY = 24;
 /** The contract's second, threefold. */
 export const SOON_MS = 3_000;
 const METRICS_TOKEN = 'sesame';
-/** Gives the program a terminal of its own. */
-export const TERMINAL = ['sh', '-c', 'exec script -qefc "$*" /dev/null', 'sh'];
 
 /** The program on a known port, since nobody may be able to read which one it got; resolves when it serves. */
 export async function start(env: Env, options: ProgramOptions = {}): Promise<Running> {

@@ -1,9 +1,96 @@
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { startProgram, temporaryFolder } from '../support/program.ts';
+import { type Program, startCommand, startProgram, temporaryFolder } from '../support/program.ts';
 import { startServer } from '../support/server.ts';
 import { SECRET } from '../support/tokens.ts';
+
+type Env = Readonly<Record<string, string>>;
+
+/** The two ways to start the server. */
+const STARTS: readonly [string, (folder: string, env: Env) => Program][] = [
+  ['node dist/main.js', startProgram],
+  [
+    'bifrost start',
+    (folder, env) =>
+      startCommand(['start'], folder, { HOST: '127.0.0.1', PORT: '0', DRAIN_SECONDS: '0', ...env }),
+  ],
+];
+
+/** Preloaded: what no start expects. */
+const BROKEN = `import http from 'node:http';
+import { syncBuiltinESMExports } from 'node:module';
+http.createServer = () => { throw new Error('broken on purpose'); };
+syncBuiltinESMExports();`;
+
+/** Why a start fails, what to set for it, and what is said. */
+const FAILURES: readonly [string, (folder: string) => Promise<Env>, RegExp][] = [
+  [
+    'a .env that cannot be read',
+    async (folder) => {
+      await mkdir(join(folder, '.env'));
+      return {};
+    },
+    /^Invalid configuration$/,
+  ],
+  [
+    'a certificate that is none',
+    async (folder) => {
+      const file = join(folder, 'cert');
+      await writeFile(file, 'nothing');
+      return { TLS_CERT_FILE: file, TLS_KEY_FILE: file };
+    },
+    /^Invalid configuration$/,
+  ],
+  [
+    'a HISTORY_FILE without a history',
+    async () => ({ HISTORY: 'off', HISTORY_FILE: 'history' }),
+    /^Invalid configuration$/,
+  ],
+  [
+    'a port that is taken',
+    async () => ({ PORT: String((await startServer()).port) }),
+    /^Cannot listen on port \d+: .*EADDRINUSE.*: set PORT\)$/,
+  ],
+  [
+    'a port that is taken, for each worker',
+    async () => ({ PORT: String((await startServer()).port), WEB_CONCURRENCY: '3' }),
+    /^Cannot listen on port \d+: .*EADDRINUSE/,
+  ],
+  [
+    'an address that is not of this machine',
+    async () => ({ HOST: '192.0.2.1' }),
+    /^Cannot listen on port 0: .*EADDRNOTAVAIL/,
+  ],
+  [
+    'an error that nobody expected',
+    async () => ({ NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(BROKEN)}` }),
+    /^Bifröst could not start$/,
+  ],
+];
+
+describe.each(STARTS)('%s in production', (_name, start) => {
+  it.each(FAILURES)(
+    'says in one line of its log that it fails for %s',
+    async (_why, prepare, says) => {
+      const folder = await temporaryFolder();
+      const program = start(folder, {
+        NODE_ENV: 'production',
+        JWT_SECRET: SECRET,
+        LOG_LEVEL: 'silent',
+        ...(await prepare(folder)),
+      });
+      expect(await program.ended).toEqual({ code: 1, signal: null });
+      expect(program.stderr).toBe('');
+      expect(program.stdout).toMatch(/^.*\n$/);
+      expect(JSON.parse(program.stdout)).toMatchObject({
+        level: 60,
+        pid: expect.any(Number),
+        msg: expect.stringMatching(says),
+      });
+    },
+  );
+});
 
 describe('the program', () => {
   it('refuses to start in production without a secret and says what to do', async () => {

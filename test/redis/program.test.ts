@@ -65,6 +65,25 @@ describe('the program with REDIS_URL', () => {
     },
   );
 
+  it.each(['1', '2'])(
+    'says in one line of its log in production why it refuses a Redis, with WEB_CONCURRENCY=%s',
+    async (processes) => {
+      const redis = await startRedis('--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru');
+      const program = await start(redis.url, {
+        WEB_CONCURRENCY: processes,
+        HISTORY: 'redis',
+        NODE_ENV: 'production',
+        LOG_LEVEL: 'silent',
+      });
+      expect(await program.ended).toEqual({ code: 1, signal: null });
+      expect(program.stderr).toBe('');
+      expect(JSON.parse(program.stdout)).toMatchObject({
+        level: 60,
+        msg: expect.stringContaining('HISTORY=redis needs maxmemory-policy noeviction'),
+      });
+    },
+  );
+
   it('recovers from Redis, whichever of its processes a client comes back to', async () => {
     const redis = await startRedis();
     const program = await start(redis.url, { WEB_CONCURRENCY: '2', HISTORY: 'redis' });
