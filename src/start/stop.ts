@@ -1,4 +1,4 @@
-/** npm, tsx and some shells pass a Ctrl-C on to a process that the terminal has told already. */
+/** A Ctrl-C may arrive twice: from the terminal, and passed on by npm (where `sh` is bash) or `tsx watch`. */
 const ECHO_MS = 200;
 
 /** When this process stops. */
