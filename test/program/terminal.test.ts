@@ -193,9 +193,10 @@ describe('Ctrl-C on a terminal', () => {
       const clients = await connectMany(url, 8);
 
       press(program, CTRL_C);
-      await program.prints(/Closing 8 websockets within 25 s\. Ctrl-C again ends it at once\.\r\n/);
+      // A worker that is still starting tells late, when the other has closed one already.
+      await program.prints(/Closing [78] websockets within 25 s\. Ctrl-C again ends it at once\./);
       // Each process ends one of its websockets at once, and the next after a share of the 25 s.
-      await program.prints(/\r\n[67] websockets left\r\n/);
+      await program.prints(/\r\n[5-7] websockets left\r\n/);
       const left = clients.filter(({ socket }) => socket.readyState === socket.OPEN);
       expect(left.length).toBeGreaterThan(0);
       press(program, CTRL_C);
