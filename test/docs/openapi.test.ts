@@ -183,8 +183,8 @@ describe('docs/openapi.yaml', () => {
 
   it('has every route of the server in production', () => {
     const config = loadConfig({ JWT_SECRET: SECRET, NODE_ENV: 'production', METRICS: 'true' });
-    const routes = createRoutes(createParts(config, pino({ level: 'silent' }), {}), undefined);
-    expect(operations.map(({ name }) => name).toSorted()).toEqual(Object.keys(routes).toSorted());
+    const { handlers } = createRoutes(createParts(config, pino({ level: 'silent' }), {}), {});
+    expect(operations.map(({ name }) => name).toSorted()).toEqual(Object.keys(handlers).toSorted());
   });
 });
 
