@@ -72,6 +72,46 @@ describe('the dashboard and the alert rules', () => {
   });
 });
 
+interface Drawn {
+  readonly id: number;
+  readonly type: string;
+  readonly title: string;
+  readonly description?: string;
+  readonly datasource?: { readonly uid: string };
+  readonly gridPos: {
+    readonly x: number;
+    readonly y: number;
+    readonly w: number;
+    readonly h: number;
+  };
+  readonly targets?: readonly { readonly datasource: { readonly uid: string } }[];
+}
+
+describe('deploy/grafana-dashboard.json', () => {
+  const { panels: drawn } = JSON.parse(readPage('deploy/grafana-dashboard.json').text) as {
+    panels: Drawn[];
+  };
+
+  it('takes the data source that is chosen, and says what each panel shows', () => {
+    for (const { type, title, description, datasource, targets = [] } of drawn) {
+      if (type === 'row') continue;
+      expect.soft(description, title).toMatch(/\w \S+\.$/);
+      for (const each of [{ datasource }, ...targets]) {
+        expect.soft(each.datasource?.uid, title).toMatch(/^\$\{datasource\}$/);
+      }
+    }
+    expect(new Set(drawn.map(({ id }) => id)).size).toBe(drawn.length);
+  });
+
+  it('has no panel on top of another', () => {
+    const cells = drawn.flatMap(({ gridPos: { x, y, w, h } }) =>
+      Array.from({ length: w * h }, (_, n) => `${x + (n % w)} ${y + Math.floor(n / w)}`),
+    );
+    expect(new Set(cells).size).toBe(cells.length);
+    expect(Math.max(...drawn.map(({ gridPos: { x, w } }) => x + w))).toBe(24);
+  });
+});
+
 describe('docs/operating.md', () => {
   it('names metrics that the server has, and all of ours', async () => {
     const names = new Set((await exposed()).keys());
