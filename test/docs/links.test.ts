@@ -53,6 +53,10 @@ describe.each(FILES)('the links of %s', (file) => {
   });
 });
 
+it.each(FILES)('%s has no marks of a merge', (file) => {
+  expect(readPage(file).text).not.toMatch(/^(<{7}|={7}|>{7})( |$)/m);
+});
+
 describe('the links of the documentation', () => {
   it('lead from the README to every page of docs/', () => {
     const pages = FILES.filter((file) => file.startsWith('docs/'));
