@@ -5,7 +5,7 @@ import type { BroadcastScenario, Counts, Scenario } from './scenarios.ts';
 import { SubscriberGroup } from './subscriber-group.ts';
 import { type Testbed, withTestbed } from './testbed.ts';
 
-/** The server's memory is read this long after the last connection, when what is temporary has been freed. */
+/** The server's memory is read this long after the last connection, when most of what is temporary has been freed. */
 export const SETTLE_MS = 500;
 
 async function measureBroadcasts(
@@ -26,16 +26,16 @@ async function measureBroadcasts(
 /** Opens connections that stay: counts are connections. */
 export async function measureConnections(
   { protocol, ports, readUsage, callSubscribers }: Testbed,
-  { warmUp, measured }: Counts,
+  { warmUp, measured, speed = 1 }: Counts,
 ): Promise<ConnectionFigures> {
   await callSubscribers('connect', { ports, protocol, count: warmUp });
-  await sleep(SETTLE_MS);
+  await sleep(SETTLE_MS / speed);
 
   const before = readUsage();
   const start = performance.now();
   await callSubscribers('connect', { ports, protocol, count: measured });
   const seconds = (performance.now() - start) / 1_000;
-  await sleep(SETTLE_MS);
+  await sleep(SETTLE_MS / speed);
   const after = readUsage();
   // Rejects when a connection was lost meanwhile.
   await callSubscribers('expect', 0);

@@ -86,7 +86,7 @@ export const scenarios: readonly Scenario[] = [
     name: 'connect',
     title: 'connect + authenticate',
     full: { warmUp: 1_000, measured: 10_000 },
-    quick: { warmUp: 100, measured: 500 },
+    quick: { warmUp: 100, measured: 500, speed: 10 },
   },
   {
     kind: 'broadcast',

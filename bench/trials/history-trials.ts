@@ -73,7 +73,7 @@ function measureMemory(setup: ServerSetup, counts: Counts): Promise<Figures> {
 /** A connection takes no more memory for being able to come back. */
 export const idleMemoryTrial = trial('idle', 'connections that stay', {
   full: { warmUp: 1_000, measured: 10_000 },
-  quick: { warmUp: 100, measured: 500 },
+  quick: { warmUp: 100, measured: 500, speed: 10 },
   maxConnections: ({ warmUp, measured }) => warmUp + measured,
   variants: [
     setupVariant('positioned', positioned, measureMemory),
