@@ -89,12 +89,15 @@ export function createServer(config: Config, log: Log, options: ServerOptions = 
   };
 }
 
-async function shutDown({ broker, connections, log }: Parts, listener: Listener): Promise<void> {
+async function shutDown(parts: Parts, listener: Listener): Promise<void> {
+  const { broker, config, connections, log } = parts;
   // Clients that would keep their connection for further requests must go to another server.
   listener.httpServer.prependListener('request', (_request, response) => {
     response.setHeader('Connection', 'close');
   });
   await connections.drain();
+  // In production a connection that has just been opened may be about to bring a request.
+  if (!config.production) listener.destroyUnusedSockets();
   await closeListener(listener);
   await connections.finish();
   await broker.close();

@@ -43,6 +43,8 @@ export interface Listener {
   readonly httpServer: HttpServer;
   /** Ends every connection, websockets and those that have sent nothing included. */
   destroySockets(): void;
+  /** Ends every connection that has sent nothing. Browsers open some in advance. */
+  destroyUnusedSockets(): void;
 }
 
 /** Nothing is bound yet. Throws if the files of `tls` hold no usable certificate. */
@@ -71,6 +73,9 @@ export function createListener(
     httpServer,
     destroySockets() {
       for (const socket of sockets) socket.destroy();
+    },
+    destroyUnusedSockets() {
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
     },
   };
 }

@@ -44,6 +44,41 @@ describe('close', () => {
   });
 });
 
+describe('a connection on which nothing has come', () => {
+  /** Resolves to what has ended first: it, or one whose request never ends. */
+  async function endsFirst(env: Readonly<Record<string, string>>) {
+    const { server, raw } = await startServer(env);
+    const stalled = await raw();
+    stalled.write('POST /broadcast HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n');
+    stalled.write('Content-Length: 10\r\n\r\n');
+    await stalled.take(Buffer.byteLength('HTTP/1.1 100 Continue\r\n\r\n'));
+    const unused = await raw();
+    // The connection has been accepted when a later one has been answered.
+    const later = await raw();
+    later.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
+    await later.reply();
+    void server.close();
+    return Promise.race([
+      stalled.ended.then(
+        () => 'stalled',
+        () => 'stalled',
+      ),
+      unused.ended.then(
+        () => 'unused',
+        () => 'unused',
+      ),
+    ]);
+  }
+
+  it('is not waited for', async () => {
+    expect(await endsFirst({})).toBe('unused');
+  });
+
+  it('may bring a request in production', async () => {
+    expect(await endsFirst({ NODE_ENV: 'production' })).toBe('stalled');
+  });
+});
+
 describe('a draining server', () => {
   // Of two clients one is told at once and the other half a window later.
   async function drain() {
