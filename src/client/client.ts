@@ -72,6 +72,11 @@ export class BifrostClient<Events extends EventMap = Record<string, unknown>>
     return this.#state;
   }
 
+  /** When the next attempt is due, in milliseconds since 1970; undefined unless the client waits for one. */
+  get retryAt(): number | undefined {
+    return this.#state === 'waiting' ? this.#current.dueAt : undefined;
+  }
+
   /** Calls the handler with each new state. `error` says why it waits or is closed, unless you wanted it so. */
   readonly onState = (
     handler: (state: ClientState, error?: Error) => void,

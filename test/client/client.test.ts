@@ -40,6 +40,25 @@ describe('a client', () => {
     client.close();
   });
 
+  it('says when the next attempt is due, while it waits for one', async () => {
+    const { client, network, connect } = createClient();
+    const waits: (number | undefined)[] = [];
+    const listen = () => {
+      waits.push(client.retryAt === undefined ? undefined : client.retryAt - Date.now());
+    };
+    const socket = await connect();
+    socket.confirm(['a'], { position: at(1) });
+    expect(client.retryAt).toBeUndefined();
+    client.onState(listen);
+    socket.end(1001);
+    expect(waits).toEqual([2_500]);
+    await wait(2_500);
+    network.last.end(1006);
+    await wait(1_000);
+    client.close();
+    expect(waits).toEqual([2_500, undefined, 1_000, undefined, undefined]);
+  });
+
   it('begins at the position that the page was rendered with', async () => {
     const { connect, take } = createClient({ since: at(5) });
     const socket = await connect();
