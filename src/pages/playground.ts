@@ -9,14 +9,37 @@ import { json, type Reply } from '../http/reply.ts';
 import type { Handler } from '../http/router.ts';
 import { isObject, parseJson } from '../protocol/json.ts';
 import { closeCodeRows } from './close-code-table.ts';
-import { fillTemplate, joinModules, type Page, pageHandler, readAsset } from './page.ts';
+import {
+  escapeHtml,
+  fillTemplate,
+  joinModules,
+  type Page,
+  pageHandler,
+  readAsset,
+} from './page.ts';
 
 /** As long as the published Ruby client's tokens: long enough to try one, short enough to see it expire. */
 const TOKEN_LIFETIME_SECONDS = 60;
 
-const SCRIPTS = ['page', 'log', 'server', 'connection', 'token', 'client', 'main'].map(
-  (name) => `playground/${name}.js`,
-);
+const STYLES = ['page', 'forms', 'log'];
+
+/** Each behind those that it imports. */
+const SCRIPTS = [
+  'page',
+  'json',
+  'log',
+  'server',
+  'state',
+  'token',
+  'socket',
+  'client',
+  'snippets',
+  'broadcast',
+  'main',
+];
+
+/** What the form's broadcast, or in the browser its subscription, can be copied as. */
+const LANGUAGES = ['curl', 'node', 'ruby', 'python', 'browser'];
 
 /**
  * The playground: a page to try the server with, and an endpoint that signs any claims. Whoever can reach these routes
@@ -33,15 +56,24 @@ export function playgroundRoutes(
   };
 }
 
-/** `GET /test`: does by hand what clients and apps do, and shows every frame and request. */
+/** `GET /test`: connects, broadcasts and shows every frame; what it does in one click can be done step by step too. */
 function playgroundPage(): Page {
   return {
     title: 'Bifröst playground',
-    style: readAsset('playground.css'),
-    script: joinModules(SCRIPTS),
+    style: STYLES.map((name) => readAsset(`playground/${name}.css`)).join(''),
+    script: joinModules(SCRIPTS.map((name) => `playground/${name}.js`)),
     importsClient: true,
-    body: fillTemplate(readAsset('playground.html'), { closeCodeRows: closeCodeRows() }),
+    body: fillTemplate(readAsset('playground.html'), {
+      closeCodeRows: closeCodeRows(),
+      snippets: LANGUAGES.map(snippetElement).join('\n'),
+    }),
   };
+}
+
+/** The text of a snippet, which the script fills in. A newline right behind `<pre>` would not count (HTML §13.1.2.5). */
+function snippetElement(language: string): string {
+  const text = readAsset(`playground/snippets/${language}.txt`);
+  return `<pre id="snippet-${language}" hidden>${escapeHtml(text)}</pre>`;
 }
 
 /** `POST /test/token`: `{"claims":{…}}` → `{"token":"…"}`, good for a minute unless the claims have their own `exp`. */

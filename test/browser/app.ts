@@ -71,3 +71,17 @@ export const socketsOpened = (page: Page) => page.evaluate<number>('closings.len
 
 /** Resolves when the newest websocket of the page has closed. */
 export const lastClosed = (page: Page) => page.evaluate('closings.at(-1)');
+
+/** Runs the page's timers until it opens the next websocket, at most for so long; resolves to how long that took by them. */
+export async function nextSocketMs(
+  page: Page,
+  limitMs = Number.POSITIVE_INFINITY,
+): Promise<number> {
+  const before = await socketsOpened(page);
+  // No further: the library gives a connection two seconds to come about, by the same timers.
+  const stepMs = 250;
+  for (let ms = stepMs; ; ms += stepMs) {
+    await page.clock.runFor(stepMs);
+    if ((await socketsOpened(page)) > before || ms >= limitMs) return ms;
+  }
+}

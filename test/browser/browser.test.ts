@@ -1,10 +1,11 @@
-import type { Browser, Page, WebSocket } from 'playwright-core';
+import type { Browser, WebSocket } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startServer } from '../support/server.ts';
 import { snippet } from '../support/snippets.ts';
 import {
   type Answer,
   lastClosed,
+  nextSocketMs,
   OBSERVE_SOCKETS,
   refusedToken,
   says,
@@ -12,7 +13,7 @@ import {
   startApp as startAppWith,
   tokenFor,
 } from './app.ts';
-import { launchChromium } from './chromium.ts';
+import { connectChromium } from './chromium.ts';
 
 /** The README's page, made to connect to this port, behind the functions that it leaves to the app. */
 function pageFor(port: number): string {
@@ -32,22 +33,11 @@ const goodToken = () => tokenFor(['user:1']);
 const startApp = (port: number, answerToken: () => Answer) =>
   startAppWith(pageFor(port), answerToken);
 
-/** Runs the page's timers until it opens the next websocket; resolves to how long that took by them. */
-async function nextSocketMs(page: Page): Promise<number> {
-  const before = await socketsOpened(page);
-  // No further: the library gives a connection two seconds to come about, by the same timers.
-  const stepMs = 250;
-  for (let ms = stepMs; ; ms += stepMs) {
-    await page.clock.runFor(stepMs);
-    if ((await socketsOpened(page)) > before) return ms;
-  }
-}
-
 describe('the browser client of the README', () => {
   let browser: Browser;
 
   beforeAll(async () => {
-    browser = await launchChromium();
+    browser = await connectChromium();
   });
   afterAll(() => browser?.close());
 

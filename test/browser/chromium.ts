@@ -1,29 +1,23 @@
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
-import { type Browser, chromium, type LaunchOptions } from 'playwright-core';
+import { type Browser, chromium } from 'playwright-core';
+import { inject } from 'vitest';
+import type { TestProject } from 'vitest/node';
+import { launchOptions } from './launch.ts';
 
-function findChromium(): string {
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
-  const found = folders.map((folder) => join(folder, 'chromium')).find((path) => existsSync(path));
-  if (found === undefined) {
-    throw new Error('chromium is not on the PATH: apt-get install chromium');
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Where the browser of all test files listens. */
+    readonly chromium: string;
   }
-  return found;
 }
 
-/** A headless browser that talks to nobody but the tests. Whoever launches it closes it. */
-export function launchChromium(options: LaunchOptions = {}): Promise<Browser> {
-  return chromium.launch({
-    ...options,
-    executablePath: findChromium(),
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
+/** Starts the browser that the test files share, before the first of them. */
+export default async function startChromium({ provide }: TestProject) {
+  const server = await chromium.launchServer({ ...launchOptions(), host: '127.0.0.1' });
+  provide('chromium', server.wsEndpoint());
+  return () => server.close();
+}
+
+/** The browser that the test files share. Closing it closes only what was opened in it here. */
+export function connectChromium(): Promise<Browser> {
+  return chromium.connect(inject('chromium'));
 }

@@ -4,7 +4,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startBifrost } from '../../src/testing.ts';
 import { killAtExit } from '../support/child-cleanup.ts';
-import { launchChromium } from './chromium.ts';
+import { connectChromium } from './chromium.ts';
 
 /** The example app in front of a Bifröst. Resolves to its address. */
 async function startApp(bifrost: { url: string; secret: string }): Promise<string> {
@@ -24,7 +24,7 @@ describe('the example of notifications', () => {
   let browser: Browser;
 
   beforeAll(async () => {
-    browser = await launchChromium();
+    browser = await connectChromium();
   });
   afterAll(() => browser?.close());
 

@@ -12,7 +12,7 @@ import {
   startApp,
   tokenFor,
 } from './app.ts';
-import { launchChromium } from './chromium.ts';
+import { connectChromium } from './chromium.ts';
 
 /** The page of docs/recovery.md, made to connect to this port, with what it leaves to the reader. */
 function pageFor(port: number): string {
@@ -32,7 +32,7 @@ describe('the browser client of docs/recovery.md', () => {
   let browser: Browser;
 
   beforeAll(async () => {
-    browser = await launchChromium();
+    browser = await connectChromium();
   });
   afterAll(() => browser?.close());
 

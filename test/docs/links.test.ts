@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { COMMANDS } from '../../src/commands/commands.ts';
@@ -28,8 +28,10 @@ function proseOf(file: string): string {
 
 /** The targets of a page's links, those to other sites left out. */
 function targetsOf(file: string): string[] {
-  const links = proseOf(file).matchAll(/\]\(([^)\s]+)\)/g);
-  return [...links].map((link) => String(link[1])).filter((target) => !/^\w+:/.test(target));
+  const links = proseOf(file).matchAll(/\]\(([^)\s]+)\)|\b(?:src|srcset)="([^"]+)"/g);
+  return [...links]
+    .map(([, link, picture]) => String(link ?? picture))
+    .filter((target) => !/^\w+:/.test(target));
 }
 
 /** Headings as GitHub names them: in lower case, without punctuation, and with a dash for each space. */
@@ -116,6 +118,27 @@ describe.each(FILES.filter((file) => file === 'README.md' || file.startsWith('do
     });
   },
 );
+
+describe('the pictures of the documentation', () => {
+  const pictures = readdirSync('docs/images').filter((name) => name.endsWith('.png'));
+
+  it.each(pictures)('are shown somewhere, and small: %s', (name) => {
+    const shown = FILES.flatMap((file) =>
+      targetsOf(file).map((target) => relative('.', join(dirname(file), target))),
+    );
+    expect(shown).toContain(`docs/images/${name}`);
+    expect(statSync(`docs/images/${name}`).size).toBeLessThan(150_000);
+  });
+
+  it('say in words what they show', () => {
+    for (const file of FILES) {
+      const images = [...proseOf(file).matchAll(/!\[([^\]]*)\]|<img\b(?:[^>]*? alt="([^"]*)")?/g)];
+      for (const [image, text, alt] of images) {
+        expect.soft((text ?? alt ?? '').length, `${file}: ${image}`).toBeGreaterThan(5);
+      }
+    }
+  });
+});
 
 it('the README takes two minutes: 10 KB at most', () => {
   expect(Buffer.byteLength(readPage('README.md').text)).toBeLessThanOrEqual(10_240);

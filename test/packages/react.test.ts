@@ -8,7 +8,7 @@ import { build } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startBifrost, type TestBifrost } from '../../src/testing.ts';
-import { launchChromium } from '../browser/chromium.ts';
+import { launchChromium } from '../browser/launch.ts';
 import { readPage, snippet } from '../support/snippets.ts';
 import { run } from './run.ts';
 

@@ -1,42 +1,67 @@
-// The broadcast, and what buttons and keys do.
-import { closeClient, connectClient, dropClient } from './client.js';
+// What buttons and keys do.
+import { broadcast, copySnippet, forgetFault } from './broadcast.js';
+import { dropClient, startClient, stopClient } from './client.js';
+import { clearLog, filterLog, showWhole } from './log.js';
+import { element, report, setDisabled } from './page.js';
+import { refreshCounters } from './server.js';
 import {
+  abandonSocket,
   authenticate,
-  close,
-  connect,
+  closeSocket,
   isOpen,
-  reconnect,
+  openSocket,
   sendFrame,
-  showState,
-} from './connection.js';
-import { element, report } from './page.js';
-import { ask, mint, refreshCounters, refreshSoon } from './server.js';
+  showSocket,
+} from './socket.js';
+import { showState } from './state.js';
 import { breakSignature, keepTypedChannel, mintToken, showClaims } from './token.js';
 
-async function broadcast() {
-  const channel = element('channel').value;
-  // As a string, which the server delivers unchanged. An object would be serialised anew for the token.
-  const message = element('message').value.trim();
-  try {
-    const token = await mint({ channel, message });
-    const { deliveries } = await ask('/broadcast', { token });
-    const sockets = deliveries === 1 ? '1 socket' : `${deliveries} sockets`;
-    report(
-      'broadcast-report',
-      'good',
-      `Delivered to ${sockets}`,
-      deliveries === 0 ? 'Nobody is subscribed to this channel.' : '',
-    );
-  } catch (error) {
-    report('broadcast-report', 'bad', 'Not delivered', error.message);
+const POLL_MS = 3000;
+
+/** From scratch to subscribed. There is one connection at a time: the last one is closed. */
+async function connect() {
+  abandonSocket();
+  await stopClient();
+  if (element('with-client').checked) {
+    await startClient();
+    return;
   }
-  refreshSoon();
+  showState('busy', 'Connecting…');
+  if (await mintToken('connection-report')) openSocket('connection-report');
+  else showState('idle', 'Not connected');
 }
 
-function onSubmit(id, action) {
+async function disconnect() {
+  closeSocket();
+  await stopClient();
+}
+
+async function openByHand() {
+  await stopClient();
+  element('with-socket').checked = true;
+  openSocket('hand-report');
+}
+
+async function mintByHand() {
+  if (!(await mintToken('mint-report'))) return;
+  const next = isOpen() ? 'Minted. Authenticate with it.' : 'Minted. Now open the socket.';
+  report('mint-report', 'good', '', next);
+}
+
+function isDisabled(id) {
+  return element(id).getAttribute('aria-disabled') === 'true';
+}
+
+function onClick(id, action) {
+  element(id).addEventListener('click', () => {
+    if (!isDisabled(id)) action();
+  });
+}
+
+function onSubmit(id, button, action) {
   element(id).addEventListener('submit', (event) => {
     event.preventDefault();
-    action();
+    if (!isDisabled(button)) action();
   });
 }
 
@@ -49,29 +74,36 @@ function onEnter(id, action) {
   });
 }
 
-onSubmit('mint', mintToken);
-onSubmit('send', () => {
-  if (isOpen()) sendFrame(element('frame').value);
-});
-onSubmit('broadcast', broadcast);
-onEnter('token', () => (isOpen() ? authenticate() : connect()));
-onEnter('message', () => element('broadcast').requestSubmit());
-element('token').addEventListener('input', showClaims);
-element('channel').addEventListener('input', keepTypedChannel);
-element('break').addEventListener('click', breakSignature);
-element('connect').addEventListener('click', connect);
-element('authenticate').addEventListener('click', authenticate);
-element('reconnect').addEventListener('click', reconnect);
-element('close').addEventListener('click', close);
-element('client-connect').addEventListener('click', connectClient);
-element('client-drop').addEventListener('click', dropClient);
-element('client-close').addEventListener('click', closeClient);
-element('clear').addEventListener('click', () => {
-  element('log').textContent = '';
-  element('log-empty').hidden = false;
-});
+onSubmit('connection', 'connect', connect);
+onClick('drop', dropClient);
+onClick('disconnect', disconnect);
+// Other channels need another token, and so another connection.
+element('channels').addEventListener('input', () => setDisabled('connect', false));
 
-showState('idle', 'Not connected');
+onSubmit('broadcast', 'broadcast-button', broadcast);
+onEnter('message', () => element('broadcast').requestSubmit());
+element('message').addEventListener('input', forgetFault);
+element('channel').addEventListener('input', keepTypedChannel);
+for (const button of document.querySelectorAll('[data-language]')) {
+  button.addEventListener('click', () => copySnippet(button.dataset.language));
+}
+
+onClick('mint', mintByHand);
+onClick('break', breakSignature);
+onClick('open', openByHand);
+onClick('authenticate', authenticate);
+onClick('ping', () => sendFrame('{"event":"ping"}'));
+onClick('close', closeSocket);
+onSubmit('send', 'send-button', () => sendFrame(element('frame').value));
+onEnter('token', () => (isOpen() ? authenticate() : openByHand()));
+element('token').addEventListener('input', showClaims);
+
+element('filter').addEventListener('input', ({ target }) => filterLog(target.value));
+element('entries').addEventListener('toggle', showWhole, true);
+onClick('clear', clearLog);
+
+showSocket('idle', 'Not connected');
 showClaims();
 setInterval(showClaims, 1000);
 refreshCounters();
+setInterval(refreshCounters, POLL_MS);

@@ -24,3 +24,18 @@ export function report(id, kind, title, text) {
 export function setDisabled(id, isDisabled) {
   element(id).setAttribute('aria-disabled', String(isDisabled));
 }
+
+/** "1 message", "2 messages". */
+export function counted(number, noun) {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+/** Resolves to false where the browser keeps the clipboard to itself, as it does for pages without TLS. */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

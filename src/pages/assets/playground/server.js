@@ -1,6 +1,15 @@
 // What the page asks the server by HTTP.
 import { element } from './page.js';
 
+const REFRESH_MS = 1000;
+const utf8 = new TextEncoder();
+
+export const subscribeUrl = `${location.origin.replace('http', 'ws')}/subscribe`;
+
+export function sizeInBytes(text) {
+  return utf8.encode(text).length;
+}
+
 /** The JSON of the answer. Throws an error with the server's text when the server refuses. */
 export async function ask(path, body) {
   const options = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
@@ -24,8 +33,8 @@ export async function mint(claims) {
 let isRefreshing = false;
 
 export async function refreshCounters() {
-  // Messages can come faster than answers to this.
-  if (isRefreshing) return;
+  // The page may be asked to more often than answers come.
+  if (isRefreshing || document.hidden) return;
   isRefreshing = true;
   try {
     const { stats } = await ask('/info.json');
@@ -42,7 +51,10 @@ export async function refreshCounters() {
 let refreshing;
 /** Refreshes now, and again after a second: the server notices a close, for one, later than the browser. */
 export function refreshSoon() {
+  if (refreshing !== undefined) return;
   refreshCounters();
-  clearTimeout(refreshing);
-  refreshing = setTimeout(refreshCounters, 1000);
+  refreshing = setTimeout(() => {
+    refreshing = undefined;
+    refreshCounters();
+  }, REFRESH_MS);
 }

@@ -1,5 +1,4 @@
 // The token and its claims.
-import { isOpen } from './connection.js';
 import { element, report, setDisabled } from './page.js';
 import { mint } from './server.js';
 
@@ -10,7 +9,7 @@ export function typedChannels() {
     try {
       return JSON.parse(text);
     } catch {
-      throw new Error('This starts like a JSON array and is none');
+      throw new Error('The channels start like a JSON array and are none');
     }
   }
   return text
@@ -26,19 +25,22 @@ export function keepTypedChannel() {
   channelIsTyped = true;
 }
 
-export async function mintToken() {
+/** A token for the channels that are typed. Throws an error that says what is wrong with them. */
+export async function mintTyped() {
+  const channels = typedChannels();
+  const token = await mint({ channels });
+  if (!channelIsTyped && typeof channels[0] === 'string') element('channel').value = channels[0];
+  return token;
+}
+
+/** Puts a token for the typed channels into the field; what goes wrong is reported in the box. Resolves to its success. */
+export async function mintToken(box) {
   try {
-    const channels = typedChannels();
-    setToken(await mint({ channels }));
-    report(
-      'mint-report',
-      'good',
-      '',
-      isOpen() ? 'Minted. Authenticate with it.' : 'Minted. Now connect.',
-    );
-    if (!channelIsTyped && typeof channels[0] === 'string') element('channel').value = channels[0];
+    setToken(await mintTyped());
+    return true;
   } catch (error) {
-    report('mint-report', 'bad', 'No token', error.message);
+    report(box, 'bad', 'No token', error.message);
+    return false;
   }
 }
 
@@ -78,7 +80,6 @@ function lifetimeOf(exp) {
 
 export function breakSignature() {
   const token = element('token').value.trim();
-  if (token === '') return;
   const start = token.lastIndexOf('.') + 1;
   const other = token[start] === 'A' ? 'B' : 'A';
   setToken(token.slice(0, start) + other + token.slice(start + 1));
