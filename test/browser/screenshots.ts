@@ -91,10 +91,11 @@ export async function takeScreenshots(
     const stage = await openStage(browser, options);
     const { page, press, state, message, frames, openByHand, byHand, broadcast, save, url } = stage;
     await save(others, `test-1-before-${look}`);
-    const played = play(stage);
-    await shows(state, 'Waiting to connect again');
-    await save(others, `test-2-away-${look}`);
-    await played;
+    const saveAway = async () => {
+      await shows(state, 'Waiting to connect again');
+      await save(others, `test-2-away-${look}`);
+    };
+    await Promise.all([play(stage), saveAway()]);
     await frames('received').filter({ hasText: 'Bridge opens' }).click();
     await page.evaluate(
       'document.activeElement.blur(); scrollTo(0, 0); log.scrollTop = log.scrollHeight',

@@ -84,7 +84,7 @@ describe('the package of the server', () => {
       expect
         .soft(path)
         .toMatch(
-          /^([\w-]+\.(md|json)|docs\/[\w-]+\.md|bin\/bifrost\.cjs|dist\/.+\.(js|html|css|svg|txt|d\.ts))$/,
+          /^([\w-]+\.(md|json)|docs\/[\w-]+\.(md|yaml)|bin\/bifrost\.cjs|dist\/.+\.(js|html|css|svg|txt|d\.ts))$/,
         );
       expect.soft(path).not.toMatch(/^dist\/bifrost-client/);
     }
