@@ -1,0 +1,3 @@
+import { describeClientIn } from './client-runtimes.ts';
+
+describeClientIn(['Bun', 'Deno']);
