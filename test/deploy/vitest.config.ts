@@ -5,7 +5,9 @@ export default defineConfig({
     include: ['test/deploy/*.test.ts'],
     globalSetup: ['test/support/build.ts'],
     restoreMocks: true,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Most tests wait for programs: a core kept free would only idle.
+    maxWorkers: '100%',
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

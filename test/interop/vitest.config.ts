@@ -5,6 +5,8 @@ export default defineConfig({
     include: ['test/interop/*.test.ts'],
     globalSetup: ['test/support/build.ts'],
     restoreMocks: true,
+    // Most tests wait for programs of other languages: a core kept free would only idle.
+    maxWorkers: '100%',
     testTimeout: 30_000,
   },
 });
