@@ -195,10 +195,14 @@ describe('the list of messages', () => {
     const { page, server, state, press, list, frames, log, counts } = await openPlayground();
     await press('Connect');
     await shows(state, 'Subscribed to 1 channel');
+    // No value: the promise is not waited for here.
     await page.evaluate(`
       window.announced = [];
-      new MutationObserver(() => announced.push(announcement.textContent))
-        .observe(announcement, { childList: true });
+      window.firstAnnounced = new Promise((resolve) => {
+        new MutationObserver(() => resolve(announced.push(announcement.textContent)))
+          .observe(announcement, { childList: true });
+      });
+      undefined;
     `);
     for (let n = 0; n < 600; n += 100) {
       await Promise.all(
@@ -214,7 +218,7 @@ describe('the list of messages', () => {
     expect(newest?.y).toBeLessThan(y + height);
     const heading = await list.getByRole('heading').boundingBox();
     expect(heading?.y).toBeGreaterThan(0);
-    await page.waitForFunction('announced.length > 0');
+    await page.evaluate('firstAnnounced.then(() => true)');
     expect((await page.evaluate<string[]>('announced')).length).toBeLessThan(30);
     expect((await page.evaluate<string[]>('announced'))[0]).toMatch(/^\d+ frames? received$/);
   });
