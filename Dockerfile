@@ -1,5 +1,5 @@
 # docker build --tag bifrost .
-# docker run --publish 3000:3000 --env JWT_SECRET --stop-timeout 30 bifrost
+# docker run --publish 3000:3000 --env JWT_SECRET --stop-timeout 40 bifrost
 #
 # With --volume bifrost:/app/data --env HISTORY_FILE=data/history what clients can recover survives a restart.
 #

@@ -45,7 +45,7 @@ function createJitter(measured: Measured): BarChart {
   const bars = trial.variants.map((variant, index): Bar => {
     const missed = missedPercent(measured.variantFigures(trial, variant));
     return {
-      label: index === 0 ? `${bifrost.title}, ${variant.title}` : variant.title,
+      label: index === 0 ? `${bifrost.title}, with recovery` : variant.title,
       value: missed,
       text: missed === 0 ? 'none' : `${formatFigure(missed)} %`,
       isOurs: index === 0,

@@ -41,7 +41,7 @@ describe('the figures that the docs repeat', () => {
 
   it('are those of the README', () => {
     expect(socketIo.title).toBe('Socket.IO');
-    expect(README).toContain('a third less CPU than Socket.IO for each delivery');
+    expect(README).toContain('a third less CPU than Socket.IO for each delivery to a thousand');
     expect(ratio('1000x1', 'cpuUsPerDelivery')).toBeLessThan(0.73);
     expect(README).toContain('less than half of its memory for each connection');
     expect(ratio('connect', 'rssBytesPerConnection')).toBeLessThan(0.5);
@@ -53,7 +53,7 @@ describe('the figures that the docs repeat', () => {
     const { measured: clients, missing } = measured.variantFigures(trial, ours);
     expect([clients, missing]).toEqual([10_000, 0]);
     expect(README).toContain(
-      '10,000 clients on bad connections missed none of 1.2 million messages',
+      '10,000 clients on bad connections\n  [missed none of 1.2 million messages](docs/performance.md)',
     );
     expect(README).toContain('those of a plain websocket server missed a quarter');
     const ws = trial.variants.find(({ name }) => name === 'ws') ?? ours;

@@ -204,7 +204,7 @@ describe('the samples of the docs', { timeout: 30_000 }, () => {
   it('install the package from the file that the build makes, not from a registry', () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
     expect(snippet('With the publisher', 'text').trim()).toBe(
-      `npm install ./bifrost-client-${version}.tgz`,
+      `npm install ../bifrost/bifrost-client-${version}.tgz`,
     );
     expect(snippet('Install', 'text', README_PAGE)).toBe(snippet('With the publisher', 'text'));
     expect(snippet('Install', 'sh', README_PAGE)).toContain('npm pack ./dist/bifrost-client\n');
