@@ -60,7 +60,7 @@ afterAll(() => rm(scratch, { recursive: true, force: true }));
 describe('the package of the server', () => {
   it('is installed as the guide says, not from a registry', () => {
     expect(snippet('Install', 'text', TESTING_PAGE).trim()).toBe(
-      `npm install --save-dev ./${tarball.filename}`,
+      `npm install --save-dev ../bifrost/${tarball.filename}`,
     );
     expect(tarball.filename).toBe(`bifrost-node-${version}.tgz`);
   });
