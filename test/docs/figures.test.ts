@@ -41,8 +41,8 @@ describe('the figures that the docs repeat', () => {
 
   it('are those of the README', () => {
     expect(socketIo.title).toBe('Socket.IO');
-    expect(README).toContain('a third less CPU than Socket.IO for each delivery to a thousand');
-    expect(ratio('1000x1', 'cpuUsPerDelivery')).toBeLessThan(0.73);
+    expect(README).toContain('a quarter less CPU than Socket.IO for each delivery to a thousand');
+    expect(ratio('1000x1', 'cpuUsPerDelivery')).toBeLessThan(0.77);
     expect(README).toContain('less than half of its memory for each connection');
     expect(ratio('connect', 'rssBytesPerConnection')).toBeLessThan(0.5);
   });
