@@ -7,7 +7,9 @@ import { describeTokenRefusal } from '../token-refusal.ts';
 export class Subscriber {
   readonly #socket: ListenSocket;
   readonly #timeoutMs: number;
-  readonly #texts = new Set<string>();
+  /** The message that is waited for. Nothing else is kept: the server may be a stranger's. */
+  #expected: string | undefined;
+  #hasReceived = false;
   #closeCode: number | undefined;
   /** Looks again whether what is waited for has happened. */
   #look = () => {};
@@ -18,7 +20,7 @@ export class Subscriber {
       channels: 1,
       raw: true,
       onMessage: (text) => {
-        this.#texts.add(text);
+        if (text === this.#expected) this.#hasReceived = true;
         this.#look();
       },
       onState: () => this.#look(),
@@ -41,9 +43,14 @@ export class Subscriber {
     return `${problem} (a proxy must pass Upgrade and Connection on; the log of the server may say more)`;
   }
 
-  /** Resolves to whether this message arrives. */
-  receives(text: string): Promise<boolean> {
-    return this.#happens(() => this.#texts.has(text));
+  /** To be called before the message is posted: it may arrive before the answer. */
+  expect(text: string): void {
+    this.#expected = text;
+  }
+
+  /** Resolves to whether the expected message arrives. */
+  receives(): Promise<boolean> {
+    return this.#happens(() => this.#hasReceived);
   }
 
   close(): void {
