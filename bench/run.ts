@@ -132,10 +132,8 @@ async function runRounds(
       await Promise.all(
         group.map(async ({ scenario, subject, run }) => {
           const counts = countsOf(scenario, quick);
-          const startedAt = performance.now();
           const figures = await run(counts);
-          const seconds = (performance.now() - startedAt) / 1_000;
-          const line = { ...common, round, scenario: scenario.name, peer: subject.name, seconds };
+          const line = { ...common, round, scenario: scenario.name, peer: subject.name };
           appendFileSync(resultsFile, `${JSON.stringify({ ...line, ...counts, ...figures })}\n`);
         }),
       );

@@ -27,3 +27,13 @@ export function readFrames(bytes: Buffer, onFrame: FrameHandler): number {
     offset = end;
   }
 }
+
+/** The start of a frame that came with an earlier read, if any, and this read behind it. */
+export function joinRest(rest: Buffer | undefined, chunk: Buffer): Buffer {
+  return rest === undefined ? chunk : Buffer.concat([rest, chunk]);
+}
+
+/** What is behind the first `taken` bytes; undefined if nothing is. A copy, since the next read overwrites the buffer. */
+export function restOf(bytes: Buffer, taken: number): Buffer | undefined {
+  return taken === bytes.length ? undefined : Buffer.from(bytes.subarray(taken));
+}

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { clientFrame } from '../../test/support/client-frame.ts';
 import { handshake } from '../../test/support/handshake.ts';
 import type { Random } from '../../test/support/random.ts';
-import { FIN, opcodes, readFrames } from './frame-reader.ts';
+import { FIN, joinRest, opcodes, readFrames, restOf } from './frame-reader.ts';
 import { ReceivedNumbers } from './received-numbers.ts';
 import type { Session } from './sessions.ts';
 
@@ -135,11 +135,10 @@ export class ReconnectingClient {
 
   #read(chunk: Buffer): void {
     this.bytes += chunk.length;
-    const bytes = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]);
+    const bytes = joinRest(this.#rest, chunk);
     try {
       const taken = this.#isUpgraded ? readFrames(bytes, this.#onFrame) : this.#readUpgrade(bytes);
-      // Copied, since the next read overwrites the buffer.
-      this.#rest = taken === bytes.length ? undefined : Buffer.from(bytes.subarray(taken));
+      this.#rest = restOf(bytes, taken);
     } catch (error) {
       this.#options.onFault(error as Error);
     }

@@ -6,7 +6,7 @@ import { clientFrame } from '../../test/support/client-frame.ts';
 import { handshake } from '../../test/support/handshake.ts';
 import { type Deliveries, DeliveryCounter } from './delivery-counter.ts';
 import { signExpiring } from './expiring-token.ts';
-import { FIN, opcodes, readFrames } from './frame-reader.ts';
+import { FIN, joinRest, opcodes, readFrames, restOf } from './frame-reader.ts';
 import { protocolAdapters } from './protocol-adapters.ts';
 
 const adapter = protocolAdapters.bifrost;
@@ -136,10 +136,9 @@ class ScaleClient {
   }
 
   #read(chunk: Buffer): void {
-    const bytes = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]);
+    const bytes = joinRest(this.#rest, chunk);
     const taken = this.#token === undefined ? readFrames(bytes, onFrame) : this.#readUpgrade(bytes);
-    // Copied, since the next read overwrites the buffer.
-    this.#rest = taken === bytes.length ? undefined : Buffer.from(bytes.subarray(taken));
+    this.#rest = restOf(bytes, taken);
   }
 
   #readUpgrade(bytes: Buffer): number {

@@ -6,7 +6,7 @@ import { handshake } from '../../test/support/handshake.ts';
 import { connectAckSender } from './delivery-acks.ts';
 import { type Deliveries, DeliveryCounter } from './delivery-counter.ts';
 import { signExpiring } from './expiring-token.ts';
-import { FIN, opcodes, readFrames } from './frame-reader.ts';
+import { FIN, joinRest, opcodes, readFrames, restOf } from './frame-reader.ts';
 import { deflateMessage, inflateMessage } from './message-deflate.ts';
 import { type ProtocolAdapter, type ProtocolName, protocolAdapters } from './protocol-adapters.ts';
 
@@ -70,10 +70,9 @@ class CountingSubscriber {
 
   #read(chunk: Buffer): void {
     counter.countRead(chunk.length);
-    const bytes = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]);
+    const bytes = joinRest(this.#rest, chunk);
     const taken = this.#isUpgraded ? readFrames(bytes, this.#onFrame) : this.#readUpgrade(bytes);
-    // Copied, since the next read overwrites the buffer.
-    this.#rest = taken === bytes.length ? undefined : Buffer.from(bytes.subarray(taken));
+    this.#rest = restOf(bytes, taken);
   }
 
   #readUpgrade(bytes: Buffer): number {

@@ -112,22 +112,29 @@ function createMediansOf(runs: readonly ScenarioRun[]): MediansOf {
     );
 }
 
+/** Whom and what the runs have measured, in their order, each once. */
+function subjectsOf(runs: readonly ScenarioRun[]) {
+  return {
+    scenarios: [...new Set(runs.map(({ scenario }) => scenario))],
+    competitors: [...new Set(runs.map(({ competitor }) => competitor))],
+  };
+}
+
 /** The first table of the report on the competitors, of the medians of `runs`: at least one. */
 export function createComparisonTable(runs: readonly ScenarioRun[]): string {
-  const scenarios = [...new Set(runs.map(({ scenario }) => scenario))];
-  const competitors = [...new Set(runs.map(({ competitor }) => competitor))];
+  const { scenarios, competitors } = subjectsOf(runs);
   return createComparison(scenarios, competitors, createMediansOf(runs));
 }
 
 /** The report on the competitors in Markdown, of the medians of `runs`: at least one. */
 export function createScenarioReport(runs: readonly ScenarioRun[]): string {
-  const scenarios = [...new Set(runs.map(({ scenario }) => scenario))];
-  const competitors = [...new Set(runs.map(({ competitor }) => competitor))];
-  const mediansOf = createMediansOf(runs);
+  const { scenarios, competitors } = subjectsOf(runs);
   const broadcasts = scenarios.filter((scenario) => scenario.kind === 'broadcast');
   return [
-    createComparison(scenarios, competitors, mediansOf),
-    ...(broadcasts.length === 0 ? [] : [createDetails(broadcasts, competitors, mediansOf)]),
+    createComparisonTable(runs),
+    ...(broadcasts.length === 0
+      ? []
+      : [createDetails(broadcasts, competitors, createMediansOf(runs))]),
     LEGEND,
   ].join('\n\n');
 }

@@ -74,7 +74,7 @@ export function closeSocket() {
   showSocket('busy', 'Closing…');
 }
 
-/** Closes it to make room for another connection, without a word. */
+/** Closes it to make room for another connection. The page says nothing about its end. */
 export function abandonSocket() {
   if (socket === undefined) return;
   const abandoned = socket;
